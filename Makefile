@@ -1,0 +1,49 @@
+# Every target sets up what it needs: `make align` and `make test` each work as the first command typed.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup align test fast check lint types layers format docs
+
+help:  ## Show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(READY)  ## Make the virtual environment (.venv) with everything in it
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+align: $(READY)  ## Turn the pilot into an assistant, with a report: runs/tour
+	$(BIN)/alidade align
+
+test: $(READY)  ## Run every test (slow ones too)
+	$(BIN)/python -m pytest
+
+fast: $(READY)  ## Run the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/basedpyright
+
+layers: $(READY)
+	$(BIN)/lint-imports
+
+format: $(READY)  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint types layers test  ## What CI runs: lint, types, layers, tests
+
+docs: $(READY)  ## Build the documentation into site/
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict

@@ -1,0 +1,183 @@
+"""The one attention function, registered with transformers as "alidade": packed trees, or plain causal rows.
+
+A model is switched to it by `attach`. After that `module(input_ids=flat, position_ids=segments.position_ids, segments=segments,
+use_cache=False)` runs a packed row, and a call without `segments` is plain causal attention over rows without padding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, PreTrainedModel
+
+from alidade.errors import ModelError
+from alidade.models.segments import Bucket, Segments
+
+NAME = "alidade"
+EXPLICIT_LENGTH = 1024
+UNSUPPORTED = {
+    "softcap": "soft-capped attention scores",
+    "s_aux": "attention sinks",
+    "position_bias": "a learned bias on attention scores",
+}
+
+
+def attach(module: PreTrainedModel) -> None:
+    """Make `module` compute attention with this function.
+
+    Raises:
+        ModelError: when the architecture needs something that cannot be done exactly here.
+    """
+    config = module.config.get_text_config()
+    where = f"model type {config.model_type!r}"
+    hint = "alidade runs decoder-only models with plain softmax attention: Llama, Qwen, Gemma, Mistral, GPT-2 and their kin"
+    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
+    if kinds:
+        raise ModelError(f"layers of kind {', '.join(sorted(kinds))} cannot be packed", where=where, hint=hint)
+    if getattr(config, "attn_logit_softcapping", None) is not None:
+        raise ModelError("soft-capped attention scores cannot be computed exactly", where=where, hint=hint)
+    if not getattr(module, "_supports_attention_backend", False):
+        raise ModelError("the architecture brings its own attention and cannot be packed", where=where, hint=hint)
+    module.set_attn_implementation(NAME)
+
+
+def alidade_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **how: Any,
+) -> tuple[Tensor, None]:
+    """Attention output [batch, length, heads, width] for `query`, `key`, `value` of [batch, heads, length, width].
+
+    Raises:
+        ModelError: when the model asks for a feature that is not computed exactly here.
+    """
+    segments: Segments | None = how.get("segments")
+    longest = segments.longest if segments is not None else key.shape[2]
+    _refuse(module, how, longest)
+    scale = how.get("scaling")
+    dropout = how.get("dropout", 0.0)
+    if segments is not None:
+        return _packed(query, key, value, segments, scale=scale, dropout=dropout), None
+    if attention_mask is not None and attention_mask.dim() != 4:
+        raise ModelError("a padding mask reached the packed attention", hint="rows are packed, never padded")
+    return _plain(query, key, value, attention_mask, scale=scale, dropout=dropout).transpose(1, 2), None
+
+
+def _refuse(module: torch.nn.Module, how: dict[str, Any], longest: int) -> None:
+    for name, feature in UNSUPPORTED.items():
+        if how.get(name) is not None:
+            raise ModelError(f"{feature} cannot be computed exactly", where=type(module).__name__)
+    window = how.get("sliding_window")
+    if window is not None and longest > window:
+        raise ModelError(
+            f"a row of {longest} tokens is longer than the model's sliding window of {window}",
+            where=type(module).__name__,
+            hint=f"cut prompts and answers to {window} tokens together",
+        )
+
+
+def _packed(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, *, scale: float | None, dropout: float
+) -> Tensor:
+    batch, heads, length, width = query.shape
+    if batch != 1 or length != segments.token_count:
+        raise ModelError(f"a packed row of {segments.token_count} tokens was called with a batch [{batch}, {length}]")
+    queries = segments.spread_queries(_flat(query))
+    keys = segments.spread_keys(_flat(key))
+    values = segments.spread_keys(_flat(value))
+    attended = []
+    query_at = key_at = 0
+    for bucket in segments.buckets:
+        rows, key_rows = bucket.count * bucket.queries, bucket.count * bucket.keys
+        attended.append(
+            _bucket_attention(
+                _rectangle(queries[query_at : query_at + rows], bucket.count, width),
+                _rectangle(keys[key_at : key_at + key_rows], bucket.count, width),
+                _rectangle(values[key_at : key_at + key_rows], bucket.count, width),
+                bucket,
+                scale,
+                dropout,
+            )
+        )
+        query_at += rows
+        key_at += key_rows
+    return segments.collect(torch.cat(attended) if len(attended) > 1 else attended[0]).view(1, length, heads, -1)
+
+
+def _flat(states: Tensor) -> Tensor:
+    """[1, heads, length, width] as [length, heads * width]."""
+    return states[0].transpose(0, 1).flatten(1)
+
+
+def _rectangle(rows: Tensor, count: int, width: int) -> Tensor:
+    """[count * length, heads * width] as [count, heads, length, width]."""
+    return rows.view(count, rows.shape[0] // count, -1, width).transpose(1, 2)
+
+
+def _bucket_attention(
+    query: Tensor, key: Tensor, value: Tensor, bucket: Bucket, scale: float | None, dropout: float
+) -> Tensor:
+    """One call's output as [count * queries, heads * width]."""
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        if bucket.keys <= EXPLICIT_LENGTH and not dropout:
+            return _explicit(query, key, value, bucket.mask, scale).transpose(1, 2).flatten(0, 1).flatten(1)
+        # The bf16 kernel's backward pass is several times slower on a CPU than the fp32 one.
+        output = _plain(query.float(), key.float(), value.float(), bucket.mask, scale=scale, dropout=dropout)
+        return output.to(query.dtype).transpose(1, 2).flatten(0, 1).flatten(1)
+    output = _plain(query, key, value, bucket.mask, scale=scale, dropout=dropout)
+    return output.transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+def _plain(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, scale: float | None, dropout: float
+) -> Tensor:
+    """Causal attention (or `mask`); queries are the last of the keys."""
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    length, key_length = query.shape[2], key.shape[2]
+    causal = mask is None and length > 1
+    if causal and length < key_length:
+        mask = torch.ones(length, key_length, dtype=torch.bool, device=query.device).tril(key_length - length)
+        causal = False
+    return scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scale
+    )
+
+
+def _explicit(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
+    """Attention by two matrix products and a softmax: in bf16 on a CPU 4 times faster than the fused kernel, forward and backward."""
+    count, heads, queries, width = query.shape
+    keys, groups = key.shape[2], heads // key.shape[1]
+    batch = count * key.shape[1]
+    # Query heads of one key head are stacked along the length: no copy of keys and values for grouped queries.
+    stacked = query.reshape(batch, groups * queries, width)
+    scores_bias = _score_bias(query, mask, queries, keys, groups)
+    if scores_bias.dim() == 3:
+        scores_bias = scores_bias[:, None].expand(count, key.shape[1], *scores_bias.shape[1:]).flatten(0, 1)
+    scores = torch.baddbmm(
+        scores_bias,
+        stacked,
+        key.reshape(batch, keys, width).transpose(1, 2),
+        alpha=width**-0.5 if scale is None else scale,
+    )
+    return torch.bmm(scores.softmax(-1), value.reshape(batch, keys, -1)).view(count, heads, queries, -1)
+
+
+def _score_bias(query: Tensor, mask: Tensor | None, queries: int, keys: int, groups: int) -> Tensor:
+    """0 where a query may look and -inf elsewhere, [groups * queries, keys] or [count, groups * queries, keys]."""
+    if mask is None:
+        seen = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()
+    else:
+        seen = mask[:, 0]
+    bias = torch.zeros(seen.shape, dtype=query.dtype, device=query.device).masked_fill_(~seen, -torch.inf)
+    return bias.repeat(*(1,) * (bias.dim() - 2), groups, 1)
+
+
+AttentionInterface.register(NAME, alidade_attention)

@@ -1,0 +1,219 @@
+"""From a user's file to records: `read_demonstrations`, `read_comparisons`, `read_prompts`.
+
+What is wrong with a row is one of two things. A row that is not JSON, lacks a column or has a label that is no label (NaN, an unknown word) is
+always an error: the file is not what it seems. A row whose cells do not make a record (an empty answer, two equal answers, a number where text
+should be) is an error too, until `allow_dropped` says which share of such rows may be left out; then it is counted under its reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from alidade.digest import digest_of
+from alidade.errors import DataError, UsageError
+from alidade.preferences.adapters import COMPARISONS, DEMONSTRATIONS, PROMPTS, Answered, Format, Pair
+from alidade.preferences.columns import BadRow, text_of
+from alidade.preferences.tables import Row, rows_of, stem_of
+from alidade.records import Comparison, Conversation, Demonstration, Prompt, Record
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+AUTO = "auto"
+REPEATED = "repeated prompt"
+NOTHING = "row without an answer or pair to learn from"
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[R]):
+    """What a file held: `rows`, what was left out by reason, the format it was read as, and the columns nothing was taken from."""
+
+    rows: list[R]
+    dropped: dict[str, int]
+    format: str
+    ignored: tuple[str, ...]
+    read: int
+
+    def counts(self) -> dict[str, object]:
+        """The numbers of this file, for `counts.json`."""
+        return {
+            "rows_read": self.read,
+            "records": len(self.rows),
+            "dropped": dict(sorted(self.dropped.items())),
+            "format": self.format,
+            "ignored_columns": list(self.ignored),
+        }
+
+
+def read_demonstrations(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Demonstration]:
+    """Prompts with good answers; `allow_dropped` is a share from 0 to 1.
+
+    Raises:
+        DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
+        UsageError: when there is no such format.
+    """
+
+    def record(item: Answered, name: str) -> Demonstration:
+        return Demonstration(id=name, prompt=item.prompt, answer=item.answer)
+
+    return _Reading(Path(path), DEMONSTRATIONS, fmt, allow_dropped).load(record)
+
+
+def read_comparisons(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Comparison]:
+    """Pairs of answers with the probability that the left one is better; pairs of one prompt stand together, in the file's order.
+
+    Raises:
+        DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
+        UsageError: when there is no such format.
+    """
+    loaded = _Reading(Path(path), COMPARISONS, fmt, allow_dropped).load(_comparison)
+    groups: dict[str, list[Comparison]] = {}
+    for row in loaded.rows:
+        groups.setdefault(row.id.rpartition("/")[0], []).append(row)
+    loaded.rows[:] = chain.from_iterable(groups.values())
+    return loaded
+
+
+def read_prompts(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Prompt]:
+    """Conversations waiting for an answer, each once.
+
+    Raises:
+        DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
+        UsageError: when there is no such format.
+    """
+
+    def record(item: Conversation, name: str) -> Prompt:
+        return Prompt(id=name, conversation=item)
+
+    loaded = _Reading(Path(path), PROMPTS, fmt, allow_dropped).load(record)
+    unique = {conversation_id(row.conversation): row for row in reversed(loaded.rows)}
+    repeated = len(loaded.rows) - len(unique)
+    if repeated:
+        loaded.dropped[REPEATED] = repeated
+        loaded.rows[:] = reversed(unique.values())
+    return loaded
+
+
+def conversation_id(conversation: Conversation) -> str:
+    """A short name that only equal conversations share."""
+    return digest_of([[message.role, message.text] for message in conversation.messages])[:16]
+
+
+def _comparison(pair: Pair, name: str) -> Comparison:
+    left, right = text_of(pair.left, "answer"), text_of(pair.right, "answer")
+    if left == right:
+        raise BadRow("equal answers")
+    return Comparison(
+        id=f"{conversation_id(pair.prompt)}/{name}",
+        prompt=pair.prompt,
+        left=left,
+        right=right,
+        label_prob=pair.label_prob,
+        annotator=pair.annotator,
+        shown="left first" if pair.shown else "unknown",
+    )
+
+
+class _Reading(Generic[T]):
+    """One file being read: the format is chosen from the first row, and problems are gathered until the end."""
+
+    def __init__(self, path: Path, formats: Sequence[Format[T]], fmt: str, allow_dropped: float) -> None:
+        self.path = path
+        self.formats = formats
+        self.fmt = fmt
+        self.allowed = allow_dropped
+        self.problems: Counter[str] = Counter()
+        self.first_problem: tuple[Row, BadRow] | None = None
+
+    def load(self, record: Callable[[T, str], R]) -> Loaded[R]:
+        rows = rows_of(self.path)
+        first = next(rows, None)
+        if first is None:
+            raise DataError("the file is empty", where=str(self.path), hint="a file needs at least one row")
+        chosen = choose_format(self.formats, self.fmt, first)
+        kept: list[R] = []
+        read = silent = 0
+        for read, row in enumerate(chain((first,), rows), start=1):
+            before = len(kept) + self.problems.total()
+            self._keep(row, chosen, record, kept)
+            silent += before == len(kept) + self.problems.total()
+        self._check_share(len(kept))
+        dropped = dict(self.problems) | ({NOTHING: silent} if silent else {})
+        if not kept:
+            raise DataError("no row of the file can be used", where=str(self.path), hint=f"dropped: {dropped}")
+        ignored = tuple(sorted(set(first.values) - {*chosen.needs, *chosen.may}))
+        return Loaded(kept, dropped, chosen.name, ignored, read)
+
+    def _keep(self, row: Row, chosen: Format[T], record: Callable[[T, str], R], kept: list[R]) -> None:
+        absent = [column for column in chosen.needs if column not in row.values]
+        if absent:
+            hint = f"every row of a {chosen.name!r} file has the columns {', '.join(chosen.needs)}"
+            raise DataError(f"the row has no column {absent[0]!r}", where=row.where, hint=hint)
+        for index, item in enumerate(self._items(row, chosen)):
+            try:
+                kept.append(record(item, f"{stem_of(self.path)}:{row.number}.{index}"))
+            except BadRow as problem:
+                self._note(row, problem)
+
+    def _items(self, row: Row, chosen: Format[T]) -> Iterator[T]:
+        try:
+            yield from chosen.read(row.values)
+        except BadRow as problem:
+            self._note(row, problem)
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            # A cell of quite another shape than the format's (a number where a list of votes should be).
+            raise DataError(
+                f"the row does not fit the format {chosen.name!r}: {error}",
+                where=row.where,
+                hint=f"its columns are {', '.join(chosen.needs)}; compare the row with its neighbours",
+            ) from error
+
+    def _note(self, row: Row, problem: BadRow) -> None:
+        if problem.fatal:
+            hint = problem.detail or "mend or remove the row: a label is never guessed"
+            raise DataError(problem.reason, where=row.where, hint=hint)
+        self.problems[problem.reason] += 1
+        self.first_problem = self.first_problem or (row, problem)
+
+    def _check_share(self, kept: int) -> None:
+        bad = self.problems.total()
+        share = bad / max(1, bad + kept)
+        if self.first_problem is None or share <= self.allowed:
+            return
+        row, problem = self.first_problem
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in self.problems.most_common())
+        allow = min(1.0, int(share * 1000 + 1) / 1000)
+        raise DataError(
+            f"{problem.reason}{f' ({problem.detail})' if problem.detail else ''}",
+            where=row.where,
+            hint=f"mend the file ({reasons}; of {bad + kept} in all), or set allow_dropped to {allow:g} to leave such rows out and count them",
+        )
+
+
+def choose_format(formats: Sequence[Format[T]], fmt: str, first: Row) -> Format[T]:
+    """The format asked for, or the one that knows most of the first row's columns.
+
+    Raises:
+        DataError: when no format fits, or two fit equally well.
+        UsageError: when there is no format of that name.
+    """
+    columns = set(first.values)
+    if fmt != AUTO:
+        named = next((known for known in formats if known.name == fmt), None)
+        if named is None:
+            raise UsageError(f"there is no format {fmt!r}", hint=f"formats: auto, {', '.join(known.name for known in formats)}")
+        return named
+    fitting = [known for known in formats if not known.named and columns.issuperset(known.needs)]
+    best = [known for known in fitting if len(known.needs) == max(len(other.needs) for other in fitting)]
+    if len(best) == 1:
+        return best[0]
+    found = ", ".join(sorted(columns)) or "none"
+    if best:
+        names = ", ".join(known.name for known in best)
+        raise DataError(f"the columns ({found}) fit several formats", where=first.where, hint=f"name one: {names}")
+    needs = "\n".join(f"  {known.name}: {', '.join(known.needs)}" for known in formats)
+    raise DataError(f"no known format has these columns: {found}", where=first.where, hint=f"a file has all columns of one of\n{needs}")

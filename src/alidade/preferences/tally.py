@@ -1,0 +1,106 @@
+"""Votes become comparisons: per prompt and pair of answers, the share of the votes the left answer won, a tie being half a vote.
+
+Vote shares are kept instead of majorities: they are worth more to a reward model and need no rule for 1 : 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from alidade.errors import DataError
+from alidade.records import Candidates, Comparison, Vote
+
+Ties = Literal["drop", "keep"]
+WINS: Mapping[str, float] = {"left": 1.0, "right": 0.0, "tie": 0.5}
+EQUAL = "equal answers"
+ALL_TIES = "every vote a tie"
+FAULT = "answer with an error"
+
+
+@dataclass(frozen=True)
+class Tallied:
+    """Comparisons, those of one prompt together in the order of the prompts, and the pairs left out by reason."""
+
+    comparisons: list[Comparison]
+    dropped: dict[str, int]
+    votes: int
+
+
+class _Pair(NamedTuple):
+    prompt_id: str
+    left: int
+    right: int
+    attribute: str
+
+
+def tally(candidates: Sequence[Candidates], votes: Sequence[Vote], *, ties: Ties = "drop") -> Tallied:
+    """Comparisons from votes; `ties` says what becomes of pairs on which every vote was a tie.
+
+    The order of the answers in a comparison is that of their numbers, whichever side they were shown on.
+
+    Raises:
+        DataError: when a vote names a prompt or an answer that does not exist.
+    """
+    asked = {row.prompt.id: row for row in candidates}
+    groups: dict[_Pair, list[Vote]] = {}
+    for vote in votes:
+        groups.setdefault(_pair_of(vote, asked), []).append(vote)
+    place = {prompt_id: number for number, prompt_id in enumerate(asked)}
+    comparisons: list[Comparison] = []
+    dropped: Counter[str] = Counter()
+    for pair in sorted(groups, key=lambda pair: (place[pair.prompt_id], *pair[1:])):
+        found = _judged(asked[pair.prompt_id], pair, groups[pair], ties)
+        if isinstance(found, Comparison):
+            comparisons.append(found)
+        else:
+            dropped[found] += 1
+    return Tallied(comparisons, dict(sorted(dropped.items())), len(votes))
+
+
+def _pair_of(vote: Vote, asked: Mapping[str, Candidates]) -> _Pair:
+    row = asked.get(vote.prompt_id)
+    if row is None:
+        raise DataError(f"the vote is about an unknown prompt {vote.prompt_id!r}", where=f"vote {vote.id}", hint="vote on these answers")
+    numbers = sorted((vote.left, vote.right))
+    if numbers[0] == numbers[1] or numbers[0] < 0 or numbers[1] >= len(row.answers):
+        hint = f"the prompt has the answers 0 to {len(row.answers) - 1}"
+        raise DataError(f"the vote is about answers {vote.left} and {vote.right}", where=f"vote {vote.id}", hint=hint)
+    return _Pair(vote.prompt_id, numbers[0], numbers[1], vote.attribute)
+
+
+def _judged(row: Candidates, pair: _Pair, votes: Sequence[Vote], ties: Ties) -> Comparison | str:
+    left, right = row.answers[pair.left], row.answers[pair.right]
+    if left.error or right.error:
+        return FAULT
+    if left.text == right.text:
+        return EQUAL
+    if ties == "drop" and all(vote.choice == "tie" for vote in votes):
+        return ALL_TIES
+    wins = sum(WINS[vote.choice] if vote.left == pair.left else 1 - WINS[vote.choice] for vote in votes)
+    suffix = "" if pair.attribute == "overall" else f".{pair.attribute}"
+    return Comparison(
+        id=f"{pair.prompt_id}/{pair.left}-{pair.right}{suffix}",
+        prompt=row.prompt.conversation,
+        left=left.text,
+        right=right.text,
+        label_prob=wins / len(votes),
+        annotator=_shared({vote.annotator for vote in votes}),
+        shown=_order_shown(pair, votes),
+        attribute=votes[0].attribute,
+        guideline=_shared({vote.guideline for vote in votes}),
+        source=votes[0].source,
+    )
+
+
+def _shared(names: set[str]) -> str:
+    return names.pop() if len(names) == 1 else ""
+
+
+def _order_shown(pair: _Pair, votes: Sequence[Vote]) -> Literal["left first", "right first", "unknown"]:
+    straight = {vote.left == pair.left for vote in votes}
+    if len(straight) == 2:
+        return "unknown"
+    return "left first" if straight.pop() else "right first"
