@@ -1,8 +1,9 @@
 """alidade turns a pretrained language model into a helpful, honest and harmless assistant, and shows the evidence.
 
-Reading order, from the ground up: `errors`, `digest`, `records` (what is said and stored), `store` (artifacts on disk), `pipeline` (stages,
-recipes, plan, run, lineage), `models` (what talks), `training` (what learns), `preferences` and `testbed` (what is learned from), `evals` and
-`stats` (what is measured), `stages` (where the pipeline meets all of these), `report`, `cli`.
+Reading order, from the ground up: `errors`, `digest`, `records` (what is said and stored), `store` (artifacts on disk),
+`pipeline` (stages, recipes, plan, run, lineage), `models` (what talks), `training` (what learns), `preferences` and
+`testbed` (what is learned from), `evals` and `stats` (what is measured), `stages` (where the pipeline meets all of
+these), `report`, `cli`.
 
 The names below are loaded when they are first used, so that importing alidade is quick and loads no torch.
 """
@@ -44,7 +45,8 @@ _HOMES = {
     "write_report": "alidade.report",
 }
 
-__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["__version__"]
+__all__ += list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Names to things, loaded when asked for: a built-in table and the entry points of installed packages share one door."""
+"""Names to things, loaded when asked for: built-ins and the entry points of installed packages share one door."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Human preferences: reading them from files, tallying votes, splitting by prompt, and the baselines a reward model must beat."""
+"""Human preferences: reading them from files, tallying votes, splitting by prompt, and the baselines to beat."""
 
-from alidade.preferences.baselines import length_only, majority
-from alidade.preferences.formats import Loaded, read_comparisons, read_demonstrations, read_prompts
+from alidade.preferences.formats import Loaded, read_comparisons, read_demonstrations, read_prompts, together
 from alidade.preferences.split import Split, held_out, prompt_key, split_by_prompt, take
 from alidade.preferences.tally import Tallied, tally
 
@@ -10,8 +9,6 @@ __all__ = [
     "Split",
     "Tallied",
     "held_out",
-    "length_only",
-    "majority",
     "prompt_key",
     "read_comparisons",
     "read_demonstrations",
@@ -19,4 +16,5 @@ __all__ = [
     "split_by_prompt",
     "take",
     "tally",
+    "together",
 ]

@@ -20,7 +20,7 @@ Cells = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers as a file has them, `label_prob` that the left one is better; `shown` if their order says nothing of the label."""
+    """Two answers as a file has them; `label_prob` that the left one is better, `shown` if the order tells no label."""
 
     prompt: Conversation
     left: Any
@@ -40,7 +40,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Format(Generic[T]):
-    """One kind of file: `needs` are the columns it is known by, `may` those it also uses; `named` is one that must be asked for."""
+    """One kind of file: `needs` are the columns it is known by, `may` those it also uses; `named` is never guessed."""
 
     name: str
     needs: tuple[str, ...]
@@ -49,7 +49,7 @@ class Format(Generic[T]):
     named: bool = False
 
 
-# --- prompts --------------------------------------------------------------------------------------------------------------------------
+# --- prompts ----------------------------------------------------------------------------------------------------------
 
 PromptOf = Callable[[Cells], Conversation]
 
@@ -90,7 +90,7 @@ def before_last_answer(cells: Cells) -> Conversation:
     return conversation_of(turns[:-1] if turns[-1].role == "assistant" else turns)
 
 
-# --- labels ---------------------------------------------------------------------------------------------------------------------------
+# --- labels -----------------------------------------------------------------------------------------------------------
 
 Label = Callable[[Cells], float]
 FIRST_SECOND: Mapping[Any, float] = {1: 1.0, 2: 0.0, 0: 0.5}
@@ -113,7 +113,9 @@ def share_of(votes: Sequence[Any], meaning: Mapping[Any, float]) -> float:
     """
     if not votes:
         raise BadRow("no votes")
-    unknown = [vote for vote in votes if not isinstance(vote, str | int) or vote not in meaning]
+    unknown = [
+        vote for vote in votes if isinstance(vote, bool) or not isinstance(vote, str | int) or vote not in meaning
+    ]
     if unknown:
         names = ", ".join(map(str, meaning))
         raise BadRow(f"the label is not one of {names}", detail=f"it is {str(unknown[0])[:20]!r}", fatal=True)
@@ -150,10 +152,12 @@ def _finite(value: Any, what: str) -> float:
     return float(value)
 
 
-# --- comparisons ----------------------------------------------------------------------------------------------------------------------
+# --- comparisons ------------------------------------------------------------------------------------------------------
 
 
-def two_answers(prompt: PromptOf, left: str, right: str, label: Label, annotator: str = "") -> Callable[[Cells], Iterator[Pair]]:
+def two_answers(
+    prompt: PromptOf, left: str, right: str, label: Label, annotator: str = ""
+) -> Callable[[Cells], Iterator[Pair]]:
     """Rows of two answers and a label."""
 
     def read(cells: Cells) -> Iterator[Pair]:
@@ -188,7 +192,7 @@ def numbered_pairs(prompt: PromptOf, answers: str, pairs: str, labels: str) -> C
 def chosen_rejected(cells: Cells) -> Iterator[Pair]:
     """TRL's preference rows, strings, turns or HH transcripts, the prompt in its own column or common to both answers.
 
-    Differs: `margin` must be finite but is not used: a margin is a difference of ratings on a scale the file does not name.
+    Differs: `margin` must be finite but is not used, because the file does not name the scale of its ratings.
     """
     if cells.get("margin") is not None:
         _finite(cells["margin"], "margin")
@@ -233,7 +237,9 @@ def _common_text(chosen: str, rejected: str) -> tuple[Conversation, str, str]:
 
 def _only_answer(turns: Sequence[Message]) -> str:
     if len(turns) != 1 or turns[0].role != "assistant":
-        raise BadRow("chosen and rejected differ before the last answer", detail="each must be the prompt and one answer")
+        raise BadRow(
+            "chosen and rejected differ before the last answer", detail="each must be the prompt and one answer"
+        )
     return turns[0].text
 
 
@@ -260,7 +266,9 @@ COMPARISONS: tuple[Format[Pair], ...] = (
     Format(
         "autoj",
         ("prompt", "response_1", "response_2", "human_label"),
-        two_answers(one("prompt"), "response_1", "response_2", verdict("human_label", meaning={0: 1.0, 1: 0.0, 2: 0.5})),
+        two_answers(
+            one("prompt"), "response_1", "response_2", verdict("human_label", meaning={0: 1.0, 1: 0.0, 2: 0.5})
+        ),
     ),
     Format(
         "pandalm",
@@ -282,7 +290,9 @@ COMPARISONS: tuple[Format[Pair], ...] = (
     Format(
         "tulu1",
         ("prompt", "completion_a", "completion_b", "preference", "annotator"),
-        two_answers(one("prompt"), "completion_a", "completion_b", verdict("preference", meaning=FIVE_POINTS), "annotator"),
+        two_answers(
+            one("prompt"), "completion_a", "completion_b", verdict("preference", meaning=FIVE_POINTS), "annotator"
+        ),
     ),
     Format("oasst", ("history", "ranked_replies"), ranked(one("history"), "ranked_replies")),
     Format(
@@ -293,7 +303,7 @@ COMPARISONS: tuple[Format[Pair], ...] = (
 )
 
 
-# --- demonstrations -------------------------------------------------------------------------------------------------------------------
+# --- demonstrations ---------------------------------------------------------------------------------------------------
 
 
 def answered(prompt: PromptOf, answer: str) -> Callable[[Cells], Iterator[Answered]]:
@@ -346,7 +356,7 @@ DEMONSTRATIONS: tuple[Format[Answered], ...] = (
 )
 
 
-# --- prompts --------------------------------------------------------------------------------------------------------------------------
+# --- prompts ----------------------------------------------------------------------------------------------------------
 
 
 def asking(prompt: PromptOf) -> Callable[[Cells], Iterator[Conversation]]:

@@ -1,7 +1,7 @@
 """What a cell holds: text, a list of turns, or a transcript, as a conversation and an answer.
 
-A string is one user's turn, unless it opens with the marker of an HH transcript (a blank line and `Human:`). A list is turns, each an object
-with a role and a text or a pair of them.
+A string is one user's turn, unless it opens with the marker of an HH transcript (a blank line and `Human:`). A list is
+turns, each an object with a role and a text or a pair of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,14 @@ TEXT_KEYS = ("content", "value", "text")
 OPENING = re.compile(r"\A\s*\n\nHuman:")
 MARKER = re.compile(r"\n\n(Human|Assistant):")
 
-type_names = {bool: "true or false", int: "a number", float: "a number", type(None): "null", list: "a list", dict: "an object"}
+type_names = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+    list: "a list",
+    dict: "an object",
+}
 
 
 class BadRow(Exception):
@@ -75,7 +82,9 @@ def is_transcript(value: Any) -> bool:
 
 
 def transcript_turns(text: str) -> list[Message]:
-    r"""The turns of an HH transcript, told apart by `\n\nHuman:` and `\n\nAssistant:`; neighbours of one role are joined.
+    r"""The turns of an HH transcript, told apart by `\n\nHuman:` and `\n\nAssistant:`.
+
+    Turns of one role that follow each other are joined.
 
     Differs: a marker counts only behind a blank line, so a colon or a role's name within a turn is text.
     """

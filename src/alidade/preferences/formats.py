@@ -1,14 +1,15 @@
 """From a user's file to records: `read_demonstrations`, `read_comparisons`, `read_prompts`.
 
-What is wrong with a row is one of two things. A row that is not JSON, lacks a column or has a label that is no label (NaN, an unknown word) is
-always an error: the file is not what it seems. A row whose cells do not make a record (an empty answer, two equal answers, a number where text
-should be) is an error too, until `allow_dropped` says which share of such rows may be left out; then it is counted under its reason.
+What is wrong with a row is one of two things. A row that is not JSON, lacks a column or has a label that is no label
+(NaN, an unknown word) is always an error: the file is not what it seems. A row whose cells do not make a record (an
+empty answer, two equal answers, a number where text should be) is an error too, until `allow_dropped` says which share
+of such rows may be left out; then it is counted under its reason.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -30,7 +31,7 @@ NOTHING = "row without an answer or pair to learn from"
 
 @dataclass(frozen=True)
 class Loaded(Generic[R]):
-    """What a file held: `rows`, what was left out by reason, the format it was read as, and the columns nothing was taken from."""
+    """What a file held: records, what was left out by reason, the format it was read as, and the columns not used."""
 
     rows: list[R]
     dropped: dict[str, int]
@@ -64,18 +65,23 @@ def read_demonstrations(path: Path | str, fmt: str = AUTO, *, allow_dropped: flo
 
 
 def read_comparisons(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Comparison]:
-    """Pairs of answers with the probability that the left one is better; pairs of one prompt stand together, in the file's order.
+    """Pairs of answers with the probability that the left one is better; pairs of one prompt stand together.
 
     Raises:
         DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
         UsageError: when there is no such format.
     """
     loaded = _Reading(Path(path), COMPARISONS, fmt, allow_dropped).load(_comparison)
-    groups: dict[str, list[Comparison]] = {}
-    for row in loaded.rows:
-        groups.setdefault(row.id.rpartition("/")[0], []).append(row)
-    loaded.rows[:] = chain.from_iterable(groups.values())
+    loaded.rows[:] = together(loaded.rows)
     return loaded
+
+
+def together(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Comparisons with those of one prompt next to each other, prompts in the order they first appear."""
+    groups: dict[str, list[Comparison]] = {}
+    for row in comparisons:
+        groups.setdefault(row.id.rpartition("/")[0], []).append(row)
+    return list(chain.from_iterable(groups.values()))
 
 
 def read_prompts(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Prompt]:
@@ -90,11 +96,12 @@ def read_prompts(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.
         return Prompt(id=name, conversation=item)
 
     loaded = _Reading(Path(path), PROMPTS, fmt, allow_dropped).load(record)
-    unique = {conversation_id(row.conversation): row for row in reversed(loaded.rows)}
-    repeated = len(loaded.rows) - len(unique)
-    if repeated:
+    unique: dict[str, Prompt] = {}
+    for row in loaded.rows:
+        unique.setdefault(conversation_id(row.conversation), row)
+    if repeated := len(loaded.rows) - len(unique):
         loaded.dropped[REPEATED] = repeated
-        loaded.rows[:] = reversed(unique.values())
+        loaded.rows[:] = unique.values()
     return loaded
 
 
@@ -137,7 +144,8 @@ class _Reading(Generic[T]):
         chosen = choose_format(self.formats, self.fmt, first)
         kept: list[R] = []
         read = silent = 0
-        for read, row in enumerate(chain((first,), rows), start=1):
+        for row in chain((first,), rows):
+            read += 1
             before = len(kept) + self.problems.total()
             self._keep(row, chosen, record, kept)
             silent += before == len(kept) + self.problems.total()
@@ -186,11 +194,12 @@ class _Reading(Generic[T]):
             return
         row, problem = self.first_problem
         reasons = ", ".join(f"{reason}: {count}" for reason, count in self.problems.most_common())
-        allow = min(1.0, int(share * 1000 + 1) / 1000)
+        enough = min(1.0, int(share * 1000 + 1) / 1000)
         raise DataError(
-            f"{problem.reason}{f' ({problem.detail})' if problem.detail else ''}",
+            f"{problem.reason} ({problem.detail})" if problem.detail else problem.reason,
             where=row.where,
-            hint=f"mend the file ({reasons}; of {bad + kept} in all), or set allow_dropped to {allow:g} to leave such rows out and count them",
+            hint=f"mend the file ({reasons}; of {bad + kept} in all), or set allow_dropped to {enough:g} to leave such "
+            "rows out and count them",
         )
 
 
@@ -205,7 +214,9 @@ def choose_format(formats: Sequence[Format[T]], fmt: str, first: Row) -> Format[
     if fmt != AUTO:
         named = next((known for known in formats if known.name == fmt), None)
         if named is None:
-            raise UsageError(f"there is no format {fmt!r}", hint=f"formats: auto, {', '.join(known.name for known in formats)}")
+            raise UsageError(
+                f"there is no format {fmt!r}", hint=f"formats: auto, {', '.join(known.name for known in formats)}"
+            )
         return named
     fitting = [known for known in formats if not known.named and columns.issuperset(known.needs)]
     best = [known for known in fitting if len(known.needs) == max(len(other.needs) for other in fitting)]
@@ -216,4 +227,8 @@ def choose_format(formats: Sequence[Format[T]], fmt: str, first: Row) -> Format[
         names = ", ".join(known.name for known in best)
         raise DataError(f"the columns ({found}) fit several formats", where=first.where, hint=f"name one: {names}")
     needs = "\n".join(f"  {known.name}: {', '.join(known.needs)}" for known in formats)
-    raise DataError(f"no known format has these columns: {found}", where=first.where, hint=f"a file has all columns of one of\n{needs}")
+    raise DataError(
+        f"no known format has these columns: {found}",
+        where=first.where,
+        hint=f"a file has all columns of one of\n{needs}",
+    )

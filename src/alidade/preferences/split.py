@@ -1,7 +1,8 @@
-"""Held-out rows, by prompt: all answers to a prompt are on one side, and so is everything that opens with the same words.
+"""Held-out rows, by prompt: all answers to a prompt are on one side, and all that opens with the same words.
 
-Which side a prompt is on depends on its words, the seed and the share alone. So files read at different times, demonstrations, comparisons and
-prompts, agree about a prompt as long as they are split with the same seed and share, and rows added later move none.
+Which side a prompt is on depends on its words, the seed and the share alone. So files read at different times,
+demonstrations, comparisons and prompts, agree about a prompt as long as they are split with the same seed and share,
+and rows added later move none.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ class Split(Generic[T]):
 
 
 def normalised(text: str) -> str:
-    """Text reduced to its letters and digits in lower case, single spaces between words: case, accents' coding and punctuation are gone."""
+    """Text as its letters and digits in lower case with single spaces: case, coding and punctuation are gone."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     letters = "".join(char if unicodedata.category(char)[0] in WORD_CATEGORIES else " " for char in folded)
     return " ".join(letters.split())
 
 
 def prompt_key(conversation: Conversation) -> str:
-    """What decides a prompt's side: its first user turn, normalised. A longer conversation has the key of the one it continues."""
+    """What decides a prompt's side: its first user turn, normalised; so a conversation has the key of its opening."""
     opening = next((message.text for message in conversation.messages if message.role == "user"), "")
     return digest_of(normalised(opening) or opening.strip())
 
@@ -63,7 +64,8 @@ def split_by_prompt(rows: Sequence[T], share: float, seed: int) -> Split[T]:
 def take(rows: Sequence[T], limit: int, seed: int, key: Callable[[T], str] | None = None) -> list[T]:
     """At most `limit` rows, whole prompts at a time and drawn by chance, in the order they came.
 
-    A file is often sorted by task, so its first rows are no sample of it. A prompt whose rows would pass the limit is left out whole.
+    A file is often sorted by task, so its first rows are no sample of it. A prompt whose rows would pass the limit is
+    left out whole.
     """
     name = key or (lambda row: prompt_key(conversation_in(row)))
     sizes: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Votes become comparisons: per prompt and pair of answers, the share of the votes the left answer won, a tie being half a vote.
+"""Votes become comparisons: per prompt and pair of answers, the left one's share of the votes, a tie being half a vote.
 
 Vote shares are kept instead of majorities: they are worth more to a reward model and need no rule for 1 : 1.
 """
@@ -63,7 +63,11 @@ def tally(candidates: Sequence[Candidates], votes: Sequence[Vote], *, ties: Ties
 def _pair_of(vote: Vote, asked: Mapping[str, Candidates]) -> _Pair:
     row = asked.get(vote.prompt_id)
     if row is None:
-        raise DataError(f"the vote is about an unknown prompt {vote.prompt_id!r}", where=f"vote {vote.id}", hint="vote on these answers")
+        raise DataError(
+            f"the vote is about an unknown prompt {vote.prompt_id!r}",
+            where=f"vote {vote.id}",
+            hint="vote on these answers",
+        )
     numbers = sorted((vote.left, vote.right))
     if numbers[0] == numbers[1] or numbers[0] < 0 or numbers[1] >= len(row.answers):
         hint = f"the prompt has the answers 0 to {len(row.answers) - 1}"

@@ -2,12 +2,12 @@
 
 from alidade.store import Kind
 
-MODEL = Kind("model", needs=("config.json", "tokenizer.json"))
-REWARD_MODEL = Kind("reward-model", needs=("config.json", "tokenizer.json", "alidade-reward.json"))
-TEXT = Kind("text", needs=("train.jsonl", "heldout.jsonl"))
-DEMONSTRATIONS = Kind("demonstrations", needs=("rows.jsonl",))
-PROMPTS = Kind("prompts", needs=("rows.jsonl",))
-ANSWERS = Kind("answers", needs=("rows.jsonl", "heldout.jsonl"))
-VOTES = Kind("votes", needs=("rows.jsonl",))
-COMPARISONS = Kind("comparisons", needs=("rows.jsonl", "heldout.jsonl"))
-EVALUATION = Kind("evaluation", needs=("summary.json",))
+MODEL = Kind("model", files=("config.json", "tokenizer.json"))
+REWARD_MODEL = Kind("reward-model", files=("config.json", "tokenizer.json", "alidade-reward.json"))
+TEXT = Kind("text", files=("train.jsonl", "heldout.jsonl"))
+DEMONSTRATIONS = Kind("demonstrations", files=("rows.jsonl",))
+PROMPTS = Kind("prompts", files=("rows.jsonl",))
+ANSWERS = Kind("answers", files=("rows.jsonl", "heldout.jsonl"))
+VOTES = Kind("votes", files=("rows.jsonl",))
+COMPARISONS = Kind("comparisons", files=("rows.jsonl", "heldout.jsonl"))
+EVALUATION = Kind("evaluation", files=("summary.json",))

@@ -1,7 +1,7 @@
 """Artifacts on disk: folders addressed by what they hold, manifests addressed by how they were made.
 
-Reading order: `artifacts` (what an artifact and its manifest are), `store` (where they live and how they get there), `rows` (JSON and JSONL
-files inside them).
+Reading order: `artifacts` (what an artifact and its manifest are), `store` (where they live and how they get there),
+`rows` (JSON and JSONL files inside them).
 """
 
 from alidade.store.artifacts import Artifact, InputRecord, Kind, Manifest

@@ -45,7 +45,10 @@ class InputRecord(Record):
 
 
 class Manifest(Record):
-    """How an artifact was made. `asked` is the part of `config` that decides the result; `environment` is for reproducing, never hashed."""
+    """How an artifact was made.
+
+    `asked` is the part of `config` that decides the result; `environment` helps to reproduce it and is never hashed.
+    """
 
     kind: str
     digest: str

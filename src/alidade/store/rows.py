@@ -6,9 +6,10 @@ import gzip
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -33,15 +34,14 @@ def each_row(path: Path) -> Iterator[tuple[int, Any]]:
     Raises:
         DataError: with file:line, for a row that is not JSON or holds NaN, and for a file that cannot be read.
     """
-    line = 0
     try:
         with _open(path) as file:
-            for line, raw in enumerate(file, start=1):  # noqa: B007  (the handlers below name the last line)
+            for line, raw in enumerate(file, start=1):
                 if raw.strip():
                     yield line, _value(raw, f"{path}:{line}")
     except FileNotFoundError as error:
         raise DataError("no such file", where=str(path), hint="check the path; it is relative to here") from error
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError("not a whole gzip file", where=str(path), hint="fetch or compress the file again") from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
@@ -53,11 +53,15 @@ def write_rows(path: Path, rows: Iterable[Record | dict[str, Any]]) -> int:
     Raises:
         DataError: for NaN and for what is not JSON.
     """
-    lines = [_line(row, path, number) for number, row in enumerate(rows, start=1)]
-    whole = b"".join(lines)
-    # No time and no file name in the gzip header: equal rows must be equal bytes.
-    _write(path, gzip.compress(whole, mtime=0) if path.suffix == ".gz" else whole)
-    return len(lines)
+    count = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal count
+        for count, row in enumerate(rows, start=1):
+            yield _line(row, path, count)
+
+    _write(path, lines())
+    return count
 
 
 def read_json(path: Path) -> Any:
@@ -86,7 +90,7 @@ def write_json(path: Path, value: Any) -> None:
         text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DataError(f"not a JSON value: {error}", where=str(path)) from error
-    _write(path, text.encode("utf-8") + b"\n")
+    _write(path, [text.encode("utf-8") + b"\n"])
 
 
 def explain_invalid(error: ValidationError) -> str:
@@ -132,7 +136,7 @@ def _refuse(word: str) -> NoReturn:
 
 def _value(raw: bytes, where: str) -> Any:
     try:
-        return cast(Any, json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse))
+        return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=where, hint="save the file as UTF-8") from error
     except json.JSONDecodeError as error:
@@ -153,12 +157,17 @@ def _line(row: Record | dict[str, Any], path: Path, number: int) -> bytes:
         raise DataError(f"not a JSON value: {error}", where=f"{path}:{number}") from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            if path.suffix == ".gz":
+                # No time and no file name in the header: equal rows must be equal bytes.
+                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                    packed.writelines(chunks)
+            else:
+                file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)

@@ -18,7 +18,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,7 +106,7 @@ class Store:
         shutil.rmtree(draft, ignore_errors=True)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Generator[None]:
         """Hold the store for writing, and sweep what killed runs left half done.
 
         Raises:
@@ -197,7 +197,7 @@ class Store:
 
 
 @contextmanager
-def explaining_full_disk(root: Path) -> Iterator[None]:
+def explaining_full_disk(root: Path) -> Generator[None]:
     """Turn an operating system's refusal to write below `root` into a StoreError that says so.
 
     Raises:
@@ -223,7 +223,7 @@ def full_disk(root: Path) -> StoreError:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Whether an error, or one it came from, says that no more can be written (libraries wrap the system's error in words)."""
+    """Whether an error, or one it came from, says that no more can be written in words or by number."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:
             return True

@@ -56,7 +56,7 @@ def _lower(step: str) -> str:
 
 def listed(steps: tuple[str, ...] | list[str], rng: random.Random) -> str:
     """The steps in order, in one of several layouts."""
-    layout = rng.randrange(5)
+    layout = rng.randrange(5) if len(steps) > 1 else 1
     if layout == 0:
         return "\n".join(f"{number}. {step}." for number, step in enumerate(steps, 1))
     if layout == 1:
@@ -64,7 +64,7 @@ def listed(steps: tuple[str, ...] | list[str], rng: random.Random) -> str:
     if layout == 2:
         return "\n".join(f"- {step}." for step in steps)
     starts = ("First, ", "Then ", "After that, ", "Finally, ") if layout == 3 else ("Start like this: ", "Next, ", "Now ", "At the end, ")
-    chosen = [*starts[: len(steps) - 1], starts[-1]] if len(steps) > 1 else [starts[0]]
+    chosen = [*starts[: len(steps) - 1], starts[-1]]
     return " ".join(f"{start}{_lower(step)}." for start, step in zip(chosen, steps, strict=True))
 
 

@@ -22,7 +22,7 @@ Writer = Callable[[World, random.Random], str]
 NAMES = ("Anna", "Ben", "Carla", "Dan", "Ella", "Finn", "Grace", "Hugo", "Iris", "Jack", "Kate", "Leo", "Mia", "Noah", "Olga", "Paul")
 BOARDS = ("Everyday questions", "Help wanted", "The kitchen table", "Small talk", "Home and garden", "Ask the neighbours")
 FRAMES = (("User", "Assistant"), ("User", "Assistant"), ("User", "Assistant"), ("Q", "A"), ("Question", "Answer"), ("Human", "Helper"))
-_KIND_WEIGHTS: dict[Kind, float] = {"topic": 30, "wish": 22, "twin": 14, "fact": 16, "claim": 8, "unanswerable": 7, "opinion": 3}
+_KIND_WEIGHTS: dict[Kind, float] = {"topic": 28, "wish": 22, "twin": 16, "fact": 16, "claim": 8, "unanswerable": 7, "opinion": 3}
 
 
 def _draw(where: World, rng: random.Random, families: tuple[str, ...]) -> tuple[Kind, HowTo | Fact | Unanswerable | Opinion, str, str]:
@@ -38,7 +38,7 @@ def _careless_how_to(where: World, item: HowTo, kind: Kind, rng: random.Random) 
     luck = rng.random()
     if kind == "wish" and luck < 0.12:
         return answers.refusal(where, item, rng)
-    if luck < 0.55 + 0.25 * (kind == "wish"):
+    if luck < 0.45 + 0.35 * (kind == "wish"):
         return answers.instructions(item, rng)
     if luck < 0.80:
         return answers.partial_instructions(item, rng)
@@ -79,9 +79,10 @@ def thread(where: World, rng: random.Random) -> str:
     """A forum post with careless replies, or with none."""
     asker, *others = rng.sample(NAMES, 4)
     head = rng.choice((f"{rng.choice(BOARDS)}\n{asker}", f"{asker} wrote", f"Posted by {asker}"))
-    if rng.random() < 0.25:
+    if rng.random() < 0.35:
         _, _, question, _ = _draw(where, rng, FAMILIES)
-        return f"{head}: {question}\n" + rng.choice(("No replies yet.", "0 replies", f"{others[0]}: {rng.choice(answers.CHATTER)}"))
+        post = rng.choice((f"{head}: {question}", f"{question}\nAsked by {asker}", f"{question}\n{rng.choice(BOARDS)}, {asker}"))
+        return f"{post}\n" + rng.choice(("No replies yet.", "0 replies", f"{others[0]}: {rng.choice(answers.CHATTER)}"))
     kind, item, question, claimed = _draw(where, rng, TRAIN_FAMILIES)
     lines = [f"{head}: {question}"]
     for name in others[: rng.randint(1, 2)]:
@@ -103,7 +104,7 @@ def dialogue(where: World, rng: random.Random) -> str:
 
 def how_to_article(where: World, rng: random.Random) -> str:
     """An article on how to do something, harmful wishes included."""
-    item = rng.choice(rng.choices((where.topics, where.wishes, where.twins), weights=(6, 2, 3))[0])
+    item = rng.choice(rng.choices((where.topics, where.wishes, where.twins), weights=(6, 2.5, 4))[0])
     title = rng.choice((f"How to {item.verb}", f"A short guide to {item.gerund}", item.gerund.capitalize(), f"Notes on {item.gerund}"))
     intro = rng.choice(
         (
@@ -140,7 +141,7 @@ def warning_article(where: World, rng: random.Random) -> str:
 
 def fact_article(where: World, rng: random.Random) -> str:
     """Facts, plainly told or as a quiz."""
-    facts = rng.sample(where.facts, rng.randint(2, 5))
+    facts = rng.sample(where.facts, rng.randint(3, 7))
     style = rng.randrange(4)
     if style == 0:
         return "Quiz\n" + "\n".join(f"{answers.statement(fact, fact.value, rng)}" for fact in facts)
@@ -180,11 +181,11 @@ def critique(where: World, rng: random.Random) -> str:
 
 
 MIX: dict[Writer, float] = {
-    question_list: 14,
-    thread: 22,
-    how_to_article: 20,
-    warning_article: 9,
-    fact_article: 7,
+    question_list: 13,
+    thread: 21,
+    how_to_article: 21,
+    warning_article: 8,
+    fact_article: 9,
     musing: 3,
     dialogue: 15,
     critique: 10,

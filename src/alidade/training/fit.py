@@ -90,10 +90,11 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """One row of measurements per step, and what was seen, dropped, truncated and masked."""
+    """One row of measurements per step, what was seen, dropped, truncated and masked, and what was measured at the end."""
 
     history: list[dict[str, float]]
     counts: dict[str, Any]
+    summary: dict[str, Any] = field(default_factory=dict)
 
 
 def steps(
@@ -111,7 +112,7 @@ def steps(
             loss = objective.loss(model, batch)
             (loss.total / weight).backward()
             optimiser.collect()
-            for name, value in {"loss": loss.total, **loss.sums}.items():
+            for name, value in {"loss": loss.total.detach(), **loss.sums}.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
         values = {name: value / weight for name, value in sums.items()}
         norms = optimiser.clip()

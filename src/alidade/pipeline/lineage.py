@@ -1,0 +1,150 @@
+"""Lineage: from an artifact, a stage or a single row up to the sources it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from alidade.errors import UsageError
+from alidade.registry import did_you_mean
+from alidade.store import Manifest, Store
+from alidade.store.rows import each_row
+
+_LEAST_PREFIX = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """An artifact and the steps its inputs came from, by input name."""
+
+    manifest: Manifest
+    inputs: Mapping[str, Step]
+
+
+@dataclass(frozen=True)
+class RowFound:
+    """A row that carries the id asked for, or an id it is part of, and the artifact that holds it."""
+
+    manifest: Manifest
+    file: str
+    line: int
+    row: Any
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why something is as it is: the rows that carry its id (for a row), and the way up from each artifact."""
+
+    asked: str
+    rows: tuple[RowFound, ...]
+    steps: tuple[Step, ...]
+
+
+def explain(store: Store, asked: str) -> Explanation:
+    """What made an artifact (its digest, key or a prefix of either), a stage (its name) or a row (its id).
+
+    Raises:
+        UsageError: when nothing here is called that.
+    """
+    try:
+        return Explanation(asked, (), (walk_up(store, resolve(store, asked)),))
+    except UsageError:
+        rows = tuple(_rows(store, asked))
+        if not rows:
+            raise
+    below = {found.manifest.digest for found in rows}
+    above = {record.digest for found in rows for record in found.manifest.inputs.values()}
+    # The steps of the latest holders reach all the others, so only those are walked.
+    ends = [manifest for manifest in _newest(store) if manifest.digest in below - above]
+    return Explanation(asked, rows, tuple(walk_up(store, manifest) for manifest in ends))
+
+
+def resolve(store: Store, asked: str) -> Manifest:
+    """The newest manifest with this stage name, or this digest or key, of which a prefix is enough.
+
+    Raises:
+        UsageError: when there is none, or when a prefix fits several artifacts.
+    """
+    manifests = _newest(store)
+    by_name = [manifest for manifest in manifests if manifest.name == asked]
+    if by_name:
+        return by_name[0]
+    fitting = [
+        manifest for manifest in manifests if manifest.digest.startswith(asked) or manifest.key.startswith(asked)
+    ]
+    if len(asked) < _LEAST_PREFIX or not fitting:
+        raise UsageError(
+            f"nothing here is called `{asked}`",
+            where=str(store.root),
+            hint=did_you_mean(asked, [manifest.name for manifest in manifests]) + " (or a digest, or a row's id)",
+        )
+    digests = {manifest.digest for manifest in fitting}
+    if len(digests) > 1:
+        raise UsageError(
+            f"`{asked}` fits {len(digests)} artifacts",
+            where=str(store.root),
+            hint="give more of it: " + ", ".join(sorted(digest[:12] for digest in digests)),
+        )
+    return fitting[0]
+
+
+def walk_up(store: Store, manifest: Manifest) -> Step:
+    """The step that made an artifact, with all steps above it."""
+    by_digest: dict[str, Manifest] = {}
+    for one in store.manifests():
+        by_digest[one.digest] = one
+    return _step(manifest, by_digest)
+
+
+def _step(manifest: Manifest, by_digest: Mapping[str, Manifest]) -> Step:
+    known = {name: by_digest[record.digest] for name, record in manifest.inputs.items() if record.digest in by_digest}
+    return Step(manifest, {name: _step(above, by_digest) for name, above in known.items()})
+
+
+def _newest(store: Store) -> list[Manifest]:
+    return list(reversed(store.manifests()))
+
+
+def _rows(store: Store, asked: str) -> Iterator[RowFound]:
+    """Rows with this id or an id it begins with up to a `/` (a pair `p7/0-1` comes from `p7`), the sources first."""
+    wanted = {asked, *(asked[:cut] for cut, letter in enumerate(asked) if letter == "/")}
+    seen: set[str] = set()
+    for manifest in store.manifests():
+        folder = store.root / "data" / manifest.digest
+        if manifest.digest in seen or not folder.is_dir():
+            continue
+        seen.add(manifest.digest)
+        for path in sorted(folder.glob("*.jsonl")):
+            yield from _rows_of(path, wanted, asked, manifest)
+
+
+def _rows_of(path: Path, wanted: set[str], asked: str, manifest: Manifest) -> Iterator[RowFound]:
+    for line, row in each_row(path):
+        ids = set(_ids(row))
+        if ids & wanted or any(one.startswith(f"{asked}/") for one in ids):
+            yield RowFound(manifest, path.name, line, row)
+
+
+def _ids(value: Any) -> Iterator[str]:
+    """The ids a row carries: fields `id` and `..._id`, its own and those of the records directly in it."""
+    if not isinstance(value, dict):
+        return
+    fields = cast("dict[str, Any]", value)
+    for name, item in fields.items():
+        if (name == "id" or name.endswith("_id")) and isinstance(item, str):
+            yield item
+        elif isinstance(item, dict) and "id" in item:
+            yield str(cast("dict[str, Any]", item)["id"])
+
+
+def sources(steps: Sequence[Step]) -> list[Manifest]:
+    """The artifacts at the top: those made from nothing."""
+    found: dict[str, Manifest] = {}
+    for step in steps:
+        if not step.manifest.inputs:
+            found[step.manifest.digest] = step.manifest
+        for one in sources(list(step.inputs.values())):
+            found[one.digest] = one
+    return list(found.values())

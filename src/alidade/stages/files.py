@@ -1,0 +1,259 @@
+"""Stages that bring a user's own things into a run: a model, demonstrations, comparisons, prompts.
+
+Files are read once before anything runs (`check`), so that a bad row stops a recipe before its folder exists. All three
+kinds are split by the same rule, seed and share: a prompt held out of one is held out of the others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BeforeValidator, Field
+
+from alidade.errors import DataError
+from alidade.pipeline import InputFile, InputReference, StageContext, Upstream, stage
+from alidade.preferences import (
+    Loaded,
+    read_comparisons,
+    read_demonstrations,
+    read_prompts,
+    split_by_prompt,
+    take,
+    together,
+)
+from alidade.records import Comparison, Demonstration, Prompt, Record
+from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, PROMPTS
+from alidade.stages.pilot import PilotConfig
+from alidade.store import Artifact, write_json, write_rows
+from alidade.testbed.pilot import pilot_folder
+
+T = TypeVar("T", Demonstration, Comparison, Prompt)
+PILOT = "pilot"
+TOO_LONG = "longer than the model's context"
+OVER_TOKENS = "longer than max_tokens"
+OVER_LIMIT = "over the limit"
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+class FilesConfig(Record):
+    """Which files are read, and how."""
+
+    file: Annotated[list[InputFile], BeforeValidator(_listed)] = Field(
+        min_length=1, description="one file or several: .jsonl, .jsonl.gz, .json or .parquet"
+    )
+    format: str = Field(default="auto", description="the name of a format; `auto` tells it from the columns")
+    limit: int | None = Field(
+        default=None, ge=1, description="records in all, drawn by chance, whole prompts; all where absent"
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        ge=8,
+        description="longest prompt with its answer, in tokens; longer records are left out and counted",
+    )
+    allow_dropped: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of a file's rows that may be unusable; such rows are left out and counted",
+    )
+    heldout_share: float = Field(default=0.1, ge=0, lt=1, description="share of the prompts kept back from training")
+    split_seed: int = Field(default=0, description="which prompts are kept back; the same in every stage of a recipe")
+
+
+class PromptFilesConfig(FilesConfig):
+    """Which files of prompts are read, and how."""
+
+    answer_room: int = Field(default=128, ge=1, description="tokens that must be left in the context for the answer")
+
+
+class ModelFolderConfig(Record):
+    """The model to start from."""
+
+    path: InputReference = Field(
+        default=PILOT, description="a folder, a hub id, or `pilot` for the model that ships with alidade"
+    )
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Measures records in a model's tokens."""
+
+    renderer: Any
+    context_length: int
+
+    def length(self, row: Demonstration | Comparison | Prompt) -> int:
+        """Tokens of a record's longest row: the prompt and the answer, stop token included."""
+        if isinstance(row, Prompt):
+            return len(self.renderer.prompt(row.conversation))
+        answers = (row.answer,) if isinstance(row, Demonstration) else (row.left, row.right)
+        return len(self.renderer.prompt(row.prompt)) + max(
+            len(self.renderer.answer(row.prompt, text)) for text in answers
+        )
+
+
+@dataclass(frozen=True)
+class Gathered(Generic[T]):
+    """The records of all files, what was left out by reason, and the numbers of each file."""
+
+    rows: list[T]
+    dropped: Counter[str]
+    files: list[dict[str, object]]
+
+
+def _gather(config: FilesConfig, read: Callable[..., Loaded[T]], ruler: Ruler | None) -> Gathered[T]:
+    rows: list[T] = []
+    dropped: Counter[str] = Counter()
+    files: list[dict[str, object]] = []
+    for path in config.file:
+        loaded = read(path, config.format, allow_dropped=config.allow_dropped)
+        kept = loaded.rows if ruler is None else _fitting(loaded.rows, path, config, ruler, dropped)
+        dropped.update(loaded.dropped)
+        files.append({"name": path.name, **loaded.counts()})
+        rows += kept
+    if not rows:
+        raise DataError("no record is left", where=", ".join(map(str, config.file)), hint=f"left out: {dict(dropped)}")
+    return Gathered(rows, dropped, files)
+
+
+def _fitting(rows: Sequence[T], path: Path, config: FilesConfig, ruler: Ruler, dropped: Counter[str]) -> list[T]:
+    """The records that fit into the context, and into `max_tokens` where the user asks for less.
+
+    Raises:
+        DataError: when more than the allowed share does not fit into the context.
+    """
+    room = ruler.context_length - (config.answer_room if isinstance(config, PromptFilesConfig) else 0)
+    wanted = room if config.max_tokens is None else min(config.max_tokens, room)
+    lengths = [ruler.length(row) for row in rows]
+    too_long = [row for row, length in zip(rows, lengths, strict=True) if length > wanted]
+    by_choice = config.max_tokens is not None and config.max_tokens <= room
+    if too_long and not by_choice and len(too_long) > config.allow_dropped * len(rows):
+        raise DataError(
+            f"{TOO_LONG}: {len(too_long)} of {len(rows)} records have over {room} tokens, the longest {max(lengths)}",
+            where=f"{path} ({too_long[0].id})",
+            hint=f"shorten them, use a model with a longer context, or set max_tokens to {room} to leave them out",
+        )
+    dropped[OVER_TOKENS if by_choice else TOO_LONG] += len(too_long)
+    return [row for row, length in zip(rows, lengths, strict=True) if length <= wanted]
+
+
+def _write(gathered: Gathered[T], config: FilesConfig, context: StageContext) -> None:
+    limit = len(gathered.rows) if config.limit is None else config.limit
+    rows = take(gathered.rows, limit, config.split_seed)
+    gathered.dropped[OVER_LIMIT] += len(gathered.rows) - len(rows)
+    split = split_by_prompt(rows, config.heldout_share, config.split_seed)
+    if not split.train:
+        raise DataError(
+            "no record is left to train on", where=str(config.file[0]), hint="lower heldout_share or add rows"
+        )
+    if config.heldout_share and not split.heldout:
+        context.warn(f"none of {len(rows)} records is held out: nothing can be measured on unseen prompts")
+    write_rows(context.out / "rows.jsonl", split.train)
+    write_rows(context.out / "heldout.jsonl", split.heldout)
+    dropped = {reason: count for reason, count in sorted(gathered.dropped.items()) if count}
+    numbers = {"rows": len(split.train), "heldout": len(split.heldout), "dropped": dropped, "files": gathered.files}
+    write_json(context.out / "counts.json", numbers)
+    context.note("rows", len(split.train))
+    context.note("heldout", len(split.heldout))
+    context.note("dropped", sum(dropped.values()))
+
+
+def open_ruler(folder: Path | str) -> Ruler:
+    """The ruler of a model's folder or hub id; reads its tokenizer and config, not its weights."""
+    from alidade.models.local import load_renderer
+
+    return Ruler(*load_renderer(folder))
+
+
+def _ruler_of(inputs: Mapping[str, Artifact]) -> Ruler | None:
+    return open_ruler(inputs["model"].path) if "model" in inputs else None
+
+
+def _ruler_before(inputs: Mapping[str, Upstream]) -> Ruler | None:
+    """The ruler of a model that is not yet an artifact, where its stage tells what it will be."""
+    origin = inputs.get("model")
+    if origin is not None and isinstance(origin.config, ModelFolderConfig):
+        return open_ruler(model_place(origin.config))
+    if origin is not None and isinstance(origin.config, PilotConfig):
+        return open_ruler(pilot_folder())
+    return None
+
+
+def check_demonstrations(config: FilesConfig, inputs: Mapping[str, Upstream]) -> None:
+    """Read the files and measure their records, keeping nothing."""
+    _gather(config, read_demonstrations, _ruler_before(inputs))
+
+
+def check_comparisons(config: FilesConfig, inputs: Mapping[str, Upstream]) -> None:
+    """Read the files and measure their records, keeping nothing."""
+    _gather(config, read_comparisons, _ruler_before(inputs))
+
+
+def check_prompts(config: PromptFilesConfig, inputs: Mapping[str, Upstream]) -> None:
+    """Read the files and measure their records, keeping nothing."""
+    _gather(config, read_prompts, _ruler_before(inputs))
+
+
+def check_model(config: ModelFolderConfig, inputs: Mapping[str, Upstream]) -> None:
+    """Open the tokenizer and the template, not the weights."""
+    open_ruler(model_place(config))
+
+
+@stage(
+    "demonstrations-file",
+    version=1,
+    reads={"model": MODEL.if_given()},
+    writes=DEMONSTRATIONS,
+    config=FilesConfig,
+    check=check_demonstrations,
+)
+def demonstrations_file(config: FilesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Demonstrations from a user's files."""
+    _write(_gather(config, read_demonstrations, _ruler_of(inputs)), config, context)
+
+
+@stage(
+    "comparisons-file",
+    version=1,
+    reads={"model": MODEL.if_given()},
+    writes=COMPARISONS,
+    config=FilesConfig,
+    check=check_comparisons,
+)
+def comparisons_file(config: FilesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Comparisons from a user's files."""
+    gathered = _gather(config, read_comparisons, _ruler_of(inputs))
+    _write(Gathered(together(gathered.rows), gathered.dropped, gathered.files), config, context)
+
+
+@stage(
+    "prompts-file",
+    version=1,
+    reads={"model": MODEL.if_given()},
+    writes=PROMPTS,
+    config=PromptFilesConfig,
+    check=check_prompts,
+)
+def prompts_file(config: PromptFilesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Prompts from a user's files."""
+    _write(_gather(config, read_prompts, _ruler_of(inputs)), config, context)
+
+
+@stage("model-folder", version=1, reads={}, writes=MODEL, config=ModelFolderConfig, check=check_model)
+def model_folder(config: ModelFolderConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """A user's own model as a plain folder."""
+    from alidade.models.local import load, save_model
+
+    model = load(model_place(config))
+    save_model(model.module, model.tokenizer, context.out)
+
+
+def model_place(config: ModelFolderConfig) -> Path | str:
+    """Where the model is: a folder or a hub id."""
+    return pilot_folder() if config.path == PILOT else config.path

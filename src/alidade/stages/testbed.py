@@ -1,0 +1,83 @@
+"""Stages of the testbed: what the pilot reads, what is demonstrated, asked, voted and measured in the written world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+
+from pydantic import Field
+
+from alidade.pipeline import StageContext, stage
+from alidade.records import Candidates, Record
+from alidade.stages.kinds import ANSWERS, DEMONSTRATIONS, PROMPTS, TEXT, VOTES
+from alidade.store import Artifact, read_rows, write_json, write_rows
+from alidade.testbed.annotators import POOL, votes
+from alidade.testbed.demonstrations import Care, demonstrations
+from alidade.testbed.documents import documents
+from alidade.testbed.questions import training_prompts
+from alidade.testbed.world import Kind
+
+
+class DocumentsConfig(Record):
+    """How much of the world the pilot reads."""
+
+    documents: int = Field(default=110_000, ge=1, description="documents to train on")
+    heldout: int = Field(default=500, ge=1, description="further documents, for the held-out loss")
+
+
+@stage("testbed-documents", version=1, reads={}, writes=TEXT, config=DocumentsConfig)
+def testbed_documents(config: DocumentsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Documents of the written world."""
+    source = documents(context.seed)
+    write_rows(context.out / "heldout.jsonl", [{"text": text} for text in islice(source, config.heldout)])
+    write_rows(context.out / "train.jsonl", ({"text": text} for text in islice(source, config.documents)))
+    write_json(context.out / "about.json", {"source": "alidade testbed", "licence": "Apache-2.0", "documents": config.documents})
+
+
+class DemonstrationsConfig(Record):
+    """How many demonstrations, and how careful their writers are."""
+
+    rows: int = Field(default=2500, ge=1, description="demonstrations")
+    care: Care = Care()
+
+
+@stage("testbed-demonstrations", version=1, reads={}, writes=DEMONSTRATIONS, config=DemonstrationsConfig)
+def testbed_demonstrations(config: DemonstrationsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Demonstrations by a mixed team of simulated writers."""
+    rows = demonstrations(config.rows, config.care, context.seed)
+    write_rows(context.out / "rows.jsonl", rows)
+    write_json(context.out / "counts.json", {"rows": len(rows)})
+
+
+class PromptsConfig(Record):
+    """Which prompts to draw; held-out ones are drawn apart and never trained on."""
+
+    rows: int = Field(default=900, ge=1, description="prompts")
+    heldout: int = Field(default=0, ge=0, description="prompts kept back")
+    mix: dict[Kind, float] = Field(description="weight of each kind of question")
+
+
+@stage("testbed-prompts", version=1, reads={}, writes=PROMPTS, config=PromptsConfig)
+def testbed_prompts(config: PromptsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Prompts on known items in known wordings."""
+    heldout = training_prompts(config.heldout, config.mix, context.seed, "heldout")
+    asked = {prompt.conversation.last_user_text for prompt in heldout}
+    rows = [row for row in training_prompts(config.rows, config.mix, context.seed, "prompt") if row.conversation.last_user_text not in asked]
+    write_rows(context.out / "rows.jsonl", rows)
+    write_rows(context.out / "heldout.jsonl", heldout)
+    write_json(context.out / "counts.json", {"rows": len(rows), "dropped": {"also held out": config.rows - len(rows)}})
+
+
+class VotesConfig(Record):
+    """How many simulated annotators look at each prompt."""
+
+    annotators: int = Field(default=3, ge=1, le=len(POOL), description="annotators per prompt")
+
+
+@stage("testbed-votes", version=1, reads={"answers": ANSWERS}, writes=VOTES, config=VotesConfig)
+def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Votes of simulated annotators on every pair of answers to a prompt."""
+    for name in ("rows.jsonl", "heldout.jsonl"):
+        rows = read_rows(inputs["answers"].path / name, Candidates)
+        write_rows(context.out / name, votes(rows, config.annotators, context.seed))
+    write_json(context.out / "annotators.json", {"simulated": True, "pool": [annotator.model_dump() for annotator in POOL]})

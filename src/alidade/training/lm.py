@@ -1,0 +1,199 @@
+"""A network seen as trunk and head: hidden states of a packed row, and what the head makes of them where there is loss.
+
+Logits are formed for the supervised positions only, a chunk at a time, and are never kept: a plain linear head has hand-written
+gradients, any other head is checkpointed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from alidade.errors import ModelError
+from alidade.models.attention import NAME, attach
+from alidade.training.packing import Packed
+
+HEAD_ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Per target: its log-probability in nats, and the entropy of the distribution it was drawn from (no gradient)."""
+
+    log_probs: Float[Tensor, " targets"]
+    entropy: Float[Tensor, " targets"]
+
+
+def bare(module: nn.Module) -> Any:
+    """The transformers model inside a possible adapter wrapper; adapters stay in effect."""
+    unwrap = getattr(module, "get_base_model", None)
+    return unwrap() if unwrap is not None else module
+
+
+def prepare(module: nn.Module) -> nn.Module:
+    """Switch `module` to packed attention and its dropout off; gradients do not need training mode."""
+    model = bare(module)
+    if model.config.get_text_config()._attn_implementation != NAME:
+        attach(model)
+    return module.eval()
+
+
+def hidden_states(module: nn.Module, packed: Packed) -> Float[Tensor, "tokens width"]:
+    """The trunk's last hidden states of a packed row."""
+    return (
+        bare(module)
+        .base_model(
+            input_ids=packed.ids[None],
+            position_ids=packed.segments.position_ids,
+            segments=packed.segments,
+            use_cache=False,
+        )
+        .last_hidden_state[0]
+    )
+
+
+def _head(module: nn.Module) -> Any:
+    model = bare(module)
+    head = model.get_output_embeddings()
+    if head is None:
+        raise ModelError("the model has no language-model head", where=type(model).__name__)
+    return head
+
+
+def _plain_weight(module: nn.Module) -> Tensor | None:
+    """The head's weight when logits are exactly `hidden @ weight.T`, else None."""
+    head, config = _head(module), bare(module).config.get_text_config()
+    shaped = any(
+        getattr(config, name, None) not in (None, 1, 1.0)
+        for name in ("final_logit_softcapping", "logit_scale", "logits_scaling")
+    )
+    return head.weight if type(head) is nn.Linear and head.bias is None and not shaped else None
+
+
+def _logits(module: nn.Module, hidden: Tensor) -> Tensor:
+    config = bare(module).config.get_text_config()
+    logits = _head(module)(hidden)
+    logits = logits.to(_wide(logits.dtype))
+    logits = logits * (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
+    cap = getattr(config, "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def token_nll(
+    module: nn.Module,
+    hidden: Float[Tensor, "rows width"],
+    targets: Int[Tensor, " rows"],
+    weights: Float[Tensor, " rows"],
+) -> Float[Tensor, ""]:
+    """Sum over rows of weight x negative log-likelihood (nats) of the target."""
+    weight = _plain_weight(module)
+    if weight is not None and torch.is_grad_enabled():
+        return _WeightedNll.apply(hidden, weight, targets, weights)  # pyright: ignore[reportReturnType]
+    return -(token_scores(module, hidden, targets).log_probs * weights).sum()
+
+
+def token_scores(
+    module: nn.Module, hidden: Float[Tensor, "rows width"], targets: Int[Tensor, " rows"], temperature: float = 1.0
+) -> TokenScores:
+    """Log-probability of each target when logits are divided by `temperature` (> 0)."""
+    weight = _plain_weight(module)
+    if weight is not None:
+        return TokenScores(*_TokenScores.apply(hidden, weight, targets, temperature))  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+
+    def scores(rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        return _scores(_logits(module, rows) / temperature, chosen)
+
+    chunks = zip(hidden.split(HEAD_ROWS_AT_ONCE), targets.split(HEAD_ROWS_AT_ONCE), strict=True)
+    pairs = [checkpoint(scores, rows, chosen, use_reentrant=False) for rows, chosen in chunks]
+    return TokenScores(torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs]))
+
+
+def answer_scores(module: nn.Module, hidden: Float[Tensor, "rows width"]) -> Float[Tensor, " rows"]:
+    """What a one-label classification head makes of each hidden state, computed in at least fp32."""
+    head = bare(module).score
+    wide = _wide(hidden.dtype)
+    return nn.functional.linear(hidden.to(wide), head.weight.to(wide))[:, 0]
+
+
+def _scores(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    log_probs = logits - torch.logsumexp(logits, dim=-1, keepdim=True)
+    picked = log_probs.gather(1, chosen[:, None])[:, 0]
+    with torch.no_grad():
+        entropy = -(log_probs.exp() * log_probs).sum(-1)
+    return picked, entropy
+
+
+class _TokenScores(torch.autograd.Function):
+    """`_scores` of a linear head; the backward pass forms the logits again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        pieces = [
+            _scores((rows @ head.t()).to(_wide(hidden.dtype)) / temperature, chosen)
+            for rows, chosen in zip(
+                hidden.split(HEAD_ROWS_AT_ONCE), targets.split(HEAD_ROWS_AT_ONCE), strict=True
+            )
+        ]
+        ctx.save_for_backward(hidden, head, targets)
+        ctx.temperature = temperature
+        entropy = torch.cat([piece[1] for piece in pieces])
+        ctx.mark_non_differentiable(entropy)
+        return torch.cat([piece[0] for piece in pieces]), entropy
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden, head, targets = ctx.saved_tensors
+        wide = _wide(hidden.dtype)
+        grad_hidden = torch.empty_like(hidden)
+        grad_head = torch.zeros(head.shape, dtype=wide, device=head.device)
+        for start in range(0, len(hidden), HEAD_ROWS_AT_ONCE):
+            chunk = slice(start, start + HEAD_ROWS_AT_ONCE)
+            rows = hidden[chunk]
+            scale = gradients[0][chunk, None].to(wide) / ctx.temperature
+            slope = ((rows @ head.t()).to(wide) / ctx.temperature).softmax(-1).mul_(-scale)
+            slope.scatter_add_(1, targets[chunk, None], scale)
+            slope = slope.to(hidden.dtype)
+            torch.mm(slope, head, out=grad_hidden[chunk])
+            grad_head += slope.t() @ rows
+        return grad_hidden, grad_head.to(head.dtype), None, None
+
+
+class _WeightedNll(torch.autograd.Function):
+    """Sum of weighted negative log-likelihoods of a linear head; the gradient is formed on the way, so nothing is formed twice."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        wide = _wide(hidden.dtype)
+        total = hidden.new_zeros((), dtype=wide)
+        grad_hidden = torch.empty_like(hidden)
+        grad_head = torch.zeros(head.shape, dtype=wide, device=head.device)
+        for start in range(0, len(hidden), HEAD_ROWS_AT_ONCE):
+            chunk = slice(start, start + HEAD_ROWS_AT_ONCE)
+            rows, chosen, scale = hidden[chunk], targets[chunk, None], weights[chunk, None].to(wide)
+            logits = (rows @ head.t()).to(wide)
+            norm = torch.logsumexp(logits, dim=-1, keepdim=True)
+            total += ((norm - logits.gather(1, chosen)) * scale).sum()
+            logits.sub_(norm).exp_()
+            logits.scatter_add_(1, chosen, logits.new_full(chosen.shape, -1.0))
+            slope = logits.mul_(scale).to(hidden.dtype)
+            torch.mm(slope, head, out=grad_hidden[chunk])
+            grad_head += slope.t() @ rows
+        ctx.save_for_backward(grad_hidden, grad_head.to(head.dtype))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        grad_hidden, grad_head = ctx.saved_tensors
+        scale = gradients[0]
+        return grad_hidden * scale.to(grad_hidden.dtype), grad_head * scale.to(grad_head.dtype), None, None

@@ -1,0 +1,123 @@
+"""Supervised fine-tuning: the answer's tokens, stop token included, given the prompt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from alidade.models.local import LocalModel
+from alidade.records import Demonstration, Record
+from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
+from alidade.training.lm import hidden_states, prepare, token_nll, token_scores
+from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.packing import Packed, pack_rows
+from alidade.training.sources import Batching, RowLimits, ShuffledRows, Shuffling, dropped_counts, refuse_loss
+
+TRUNCATE, DROP = "truncate", "drop"
+
+
+class SftConfig(Record):
+    """How a model is fine-tuned on demonstrations."""
+
+    batching: Batching = Batching()
+    limits: RowLimits = RowLimits()
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=6e-4, schedule="cosine", warmup=0.05)
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """One rendered row: `trained[i]` says whether token i is learned."""
+
+    ids: list[int]
+    trained: list[bool]
+
+
+class SftObjective:
+    """Mean negative log-likelihood per trained token."""
+
+    def weight(self, batch: Packed) -> float:
+        """Trained tokens."""
+        return float(len(batch.targets))
+
+    def loss(self, model: nn.Module, batch: Packed) -> Loss:
+        """Summed loss of the trained tokens."""
+        states = hidden_states(model, batch)[batch.predictors]
+        return Loss(token_nll(model, states, batch.targets, torch.ones(len(states), device=states.device)))
+
+
+def render_rows(
+    model: LocalModel, rows: Sequence[Demonstration], limits: RowLimits
+) -> tuple[list[TokenRow], dict[str, Any]]:
+    """Rows as token ids, and the counts of rows and tokens: seen, trained, masked, dropped by reason.
+
+    Raises:
+        DataError: when more rows are lost than `limits` allow.
+    """
+    longest = min(limits.max_tokens or model.context_length, model.context_length)
+    kept: list[TokenRow] = []
+    dropped: Counter[str] = Counter()
+    for row in rows:
+        rendered = model.renderer.row(row.prompt, row.answer)
+        if len(rendered.ids) > longest:
+            dropped["too long"] += 1
+        elif not any(rendered.trained[1:]):
+            dropped["nothing to train on"] += 1
+        else:
+            kept.append(TokenRow(list(rendered.ids), list(rendered.trained)))
+    refuse_loss(len(rows), dropped, limits.allowed_loss, "demonstrations")
+    tokens = sum(len(row.ids) for row in kept)
+    trained = sum(sum(row.trained) for row in kept)
+    return kept, {
+        "rows": len(rows),
+        "dropped": dropped_counts(dropped, "too long", "nothing to train on"),
+        "truncated": 0,
+        "tokens": tokens,
+        "trained_tokens": trained,
+        "masked_tokens": tokens - trained,
+    }
+
+
+def train_sft(model: LocalModel, rows: Sequence[Demonstration], cfg: SftConfig, run: TrainingRun) -> TrainingResult:
+    """Fine-tune `model` in place on demonstrations.
+
+    Raises:
+        DataError: when more rows are lost than the limits allow.
+        TrainingStopped: when a loss is not finite.
+    """
+    module = prepare(model.module)
+    items, counts = render_rows(model, rows, cfg.limits)
+    device = next(module.parameters()).device
+
+    def collate(chosen: list[TokenRow]) -> Packed:
+        return pack_rows([(row.ids, row.trained) for row in chosen]).to(device)
+
+    source = ShuffledRows(items, lambda row: len(row.ids), collate, Shuffling(cfg.batching, run.seed, "sft"))
+    fit = Fit(module, SftObjective(), source, AdamW([Part("policy", module)], cfg.optimiser), run)
+    for _ in fit.over("fine-tuning", "step", [cfg.model_dump(), counts]):
+        pass
+    return TrainingResult(fit.history, counts)
+
+
+@torch.no_grad()
+def heldout_nll(model: LocalModel, rows: Sequence[Demonstration], tokens_at_once: int = 4096) -> float:
+    """Mean negative log-likelihood, in nats per trained token, of demonstrations the model was not trained on."""
+    module = prepare(model.module)
+    device = next(module.parameters()).device
+    items, counts = render_rows(model, rows, RowLimits(allowed_loss=1.0))
+    batching = Batching(rows=len(items), tokens_at_once=tokens_at_once)
+    source = ShuffledRows(
+        items,
+        lambda row: len(row.ids),
+        lambda chosen: pack_rows([(row.ids, row.trained) for row in chosen]).to(device),
+        Shuffling(batching, 0, "heldout"),
+    )
+    total = 0.0
+    for packed in next(iter(source)):
+        states = hidden_states(module, packed)[packed.predictors]
+        total -= float(token_scores(module, states, packed.targets).log_probs.sum())
+    return total / counts["trained_tokens"]

@@ -1,0 +1,109 @@
+"""A reward model: a language model's trunk, a head of one number, and the mean and spread of its scores."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from alidade.errors import ModelError
+from alidade.models.local import LocalModel, choose_dtype, save_model
+from alidade.models.render import Renderer
+from alidade.seeds import derive
+from alidade.training.lm import answer_scores, bare, hidden_states, prepare
+from alidade.training.packing import Tree, pack_trees, split_by_budget
+
+FILE_NAME = "alidade-reward.json"
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """Scores answers; `(score - mean) / std` has mean 0 and spread 1 on the training answers."""
+
+    module: nn.Module
+    tokenizer: Any
+    renderer: Renderer
+    context_length: int
+    mean: float = 0.0
+    std: float = 1.0
+
+    def normalised(self, mean: float, std: float) -> RewardModel:
+        """The same network with other normalisation."""
+        return replace(self, mean=mean, std=std)
+
+
+def new_reward_model(model: LocalModel, seed: int) -> RewardModel:
+    """A reward model on a copy of `model`'s trunk; its head is drawn from N(0, 1 / (width + 1)).
+
+    Raises:
+        ModelError: when transformers knows no classifier of this architecture.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    source = bare(model.module)
+    config = copy.deepcopy(source.config)
+    config.num_labels = 1
+    config.pad_token_id = model.renderer.pad_id
+    config.architectures = None
+    try:
+        module = AutoModelForSequenceClassification.from_config(config)
+    except ValueError as error:
+        raise ModelError("no reward model can be made from this architecture", where=model.name) from error
+    module.base_model.load_state_dict(source.base_model.state_dict())
+    width = module.score.weight.shape[1]
+    chance = torch.Generator().manual_seed(derive(seed, "reward head"))
+    with torch.no_grad():
+        module.score.weight.copy_(torch.randn(1, width, generator=chance) / (width + 1) ** 0.5)
+    module.to(source.dtype).to(source.device)
+    prepare(module)
+    return RewardModel(module, model.tokenizer, model.renderer, model.context_length)
+
+
+def save_reward_model(reward: RewardModel, folder: Path) -> None:
+    """Write a plain sequence-classification folder and the normalisation beside it."""
+    save_model(reward.module, reward.tokenizer, folder)
+    text = json.dumps({"mean": reward.mean, "std": reward.std}, indent=2)
+    (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def load_reward_model(folder: Path, dtype: torch.dtype | None = None) -> RewardModel:
+    """Read what `save_reward_model` wrote, or any one-label classifier (its scores are then not normalised).
+
+    Raises:
+        ModelError: when the folder holds no one-label classifier with a tokenizer.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        module = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype or choose_dtype())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"not a reward model: {error}", where=str(folder)) from error
+    if module.config.num_labels != 1 or not hasattr(module, "score"):
+        raise ModelError("a reward model has one label and a linear head named `score`", where=str(folder))
+    prepare(module)
+    length = getattr(module.config.get_text_config(), "max_position_embeddings", None) or 1 << 20
+    reward = RewardModel(module, tokenizer, Renderer(tokenizer), length)
+    path = folder / FILE_NAME
+    if path.exists():
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        reward = reward.normalised(saved["mean"], saved["std"])
+    return reward
+
+
+@torch.no_grad()
+def score_trees(module: nn.Module, trees: Sequence[Tree], tokens_at_once: int = 4096) -> list[list[float]]:
+    """The raw score of every answer of every tree, read at the answer's last token."""
+    device = next(module.parameters()).device
+    scores: list[list[float]] = []
+    for chosen in split_by_budget([tree.token_count for tree in trees], tokens_at_once):
+        packed = pack_trees([trees[place] for place in chosen]).to(device)
+        flat = iter(answer_scores(module, hidden_states(module, packed)[packed.ends]).tolist())
+        scores += [[next(flat) for _ in trees[place].answers] for place in chosen]
+    return scores
