@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from alidade.errors import AlidadeError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """A hint that offers the names nearest to `name`, or all of them when none is near."""
+    import difflib
+
     known = sorted(set(names))
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.55)
     if near:
@@ -59,6 +62,8 @@ class Registry(Generic[T]):
         return cast(T, self._load(plugins[name]))
 
     def _plugins(self) -> dict[str, EntryPoint]:
+        from importlib.metadata import entry_points
+
         return {point.name: point for point in entry_points(group=self._group)}
 
     def _load(self, point: EntryPoint) -> Any:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 RESAMPLES = 2000
-_RESAMPLES_AT_ONCE = 250  # bounds memory: this many rows of one count per cluster
+_RESAMPLES_AT_ONCE = 250  # bounds memory: this many rows of one draw per cluster
 
 
 def wilson_interval(successes: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
@@ -75,7 +75,7 @@ def clustered_proportion(values: Sequence[bool], clusters: Sequence[Hashable]) -
     Raises:
         ValueError: for no cases, or unless there is one cluster per value.
 
-    Source: [KG98] for n*; [C77], equation 9A.? for v.
+    Source: [KG98] for n*; [C77], section 3.12, for v.
     """
     n, successes = len(values), sum(map(bool, values))
     if len(clusters) != n:
@@ -130,8 +130,8 @@ def bootstrap_mean(
     means = []
     for start in range(0, resamples, _RESAMPLES_AT_ONCE):
         rows = min(_RESAMPLES_AT_ONCE, resamples - start)
-        times = draw.multinomial(count, np.full(count, 1 / count), size=rows)
-        means.append((times @ sums) / (times @ sizes))
+        drawn = draw.integers(0, count, size=(rows, count))
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     tail = _normal_share(-sqrt(count / (count - 1)) * _student_quantile(0.5 + level / 2, count - 1))
     low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return float(low), float(high)

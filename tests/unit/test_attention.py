@@ -90,14 +90,10 @@ def dense_mask(trees: list) -> torch.Tensor:
 def run(module: PreTrainedModel, trees: list, **how) -> tuple[torch.Tensor, list[torch.Tensor]]:
     module.zero_grad()
     segments = Segments.of(trees)
-    logits = module(
-        input_ids=row_tokens(trees), position_ids=segments.position_ids, use_cache=False, **how
-    ).logits
+    logits = module(input_ids=row_tokens(trees), position_ids=segments.position_ids, use_cache=False, **how).logits
     weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(2))
     (logits.float() * weights).sum().backward()
-    return logits.detach(), [
-        parameter.grad.clone() for parameter in module.parameters() if parameter.grad is not None
-    ]
+    return logits.detach(), [parameter.grad.clone() for parameter in module.parameters() if parameter.grad is not None]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -127,9 +123,7 @@ def test_every_branch_equals_its_path_run_alone():
     ids = row_tokens(trees)
     segments = Segments.of(trees)
     with torch.no_grad():
-        packed = module(
-            input_ids=ids, position_ids=segments.position_ids, segments=segments, use_cache=False
-        ).logits
+        packed = module(input_ids=ids, position_ids=segments.position_ids, segments=segments, use_cache=False).logits
         for path in paths(trees):
             alone = module(input_ids=ids[:, path], use_cache=False).logits
             torch.testing.assert_close(packed[:, path], alone, atol=1e-5, rtol=1e-4)
@@ -163,7 +157,9 @@ def test_many_short_answers_take_few_calls():
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 90), st.lists(st.integers(0, 40), max_size=4)).filter(lambda tree: tree[0] + sum(tree[1])),
+        st.tuples(st.integers(0, 90), st.lists(st.integers(0, 40), max_size=4)).filter(
+            lambda tree: tree[0] + sum(tree[1])
+        ),
         min_size=1,
         max_size=6,
     )
@@ -196,6 +192,19 @@ def test_rows_without_segments_are_plain_causal():
         expected = module(input_ids=ids).logits
         attach(module)
         torch.testing.assert_close(module(input_ids=ids).logits, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_padded_batch_gets_its_mask():
+    module = tiny(FAMILIES["llama, grouped"])
+    ids = torch.randint(3, VOCABULARY, (2, 9))
+    padding = torch.ones(2, 9, dtype=torch.long)
+    padding[0, :4] = 0
+    positions = (padding.cumsum(1) - 1).clamp_min(0)
+    with torch.no_grad():
+        attach(module)
+        logits = module(input_ids=ids, attention_mask=padding, position_ids=positions).logits
+        alone = module(input_ids=ids[:1, 4:]).logits
+    torch.testing.assert_close(logits[:1, 4:], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_gradient_checkpointing_passes_the_segments_through():

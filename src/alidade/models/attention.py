@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import sdpa_mask
 
 from alidade.errors import ModelError
 from alidade.models.segments import Bucket, Segments
@@ -64,8 +65,6 @@ def alidade_attention(
     dropout = how.get("dropout", 0.0)
     if segments is not None:
         return _packed(query, key, value, segments, scale=scale, dropout=dropout), None
-    if attention_mask is not None and attention_mask.dim() != 4:
-        raise ModelError("a padding mask reached the packed attention", hint="rows are packed, never padded")
     return _plain(query, key, value, attention_mask, scale=scale, dropout=dropout).transpose(1, 2), None
 
 
@@ -180,4 +179,13 @@ def _score_bias(query: Tensor, mask: Tensor | None, queries: int, keys: int, gro
     return bias.repeat(*(1,) * (bias.dim() - 2), groups, 1)
 
 
+def _padding_mask(**how: Any) -> Tensor | None:
+    """No mask at all, unless a batch is padded: then the dense one, so that a padded batch is slow and never wrong."""
+    padding: Tensor | None = how.get("attention_mask")
+    if padding is None or bool(padding.all()):
+        return None
+    return sdpa_mask(**{**how, "allow_is_causal_skip": False})
+
+
 AttentionInterface.register(NAME, alidade_attention)
+AttentionMaskInterface.register(NAME, _padding_mask)

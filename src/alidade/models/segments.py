@@ -17,8 +17,8 @@ from torch import Tensor
 
 # Cost of attention in units of one (query, key) pair of one head, fitted on a CPU core: forward and backward, gathers included.
 TOKEN_COST = 64
-CALL_COST = 4096
-MASKED_PAIR_COST = 1.15
+CALL_COST = 16384
+MASKED_PAIR_COST = 1.3
 
 Tree = tuple[int, Sequence[int]]
 
@@ -72,7 +72,7 @@ class Segments:
             position_ids=torch.from_numpy(_positions(laid_out))[None],
             buckets=tuple(_bucket(group) for group in buckets),
             query_index=torch.from_numpy(plan.query_index),
-            key_index=torch.from_numpy(plan.key_index),
+            key_index=torch.from_numpy(np.maximum(plan.key_index, 0)),
             kept=torch.from_numpy(plan.kept),
             first_copy=torch.from_numpy(plan.first_copy),
             shared=plan.shared(),
@@ -214,7 +214,7 @@ def _bucket(group: Sequence[_Piece]) -> Bucket:
 
 @dataclass(frozen=True)
 class _Indices:
-    """The plan's index arrays. Padding repeats token 0: nothing that is kept ever sees it."""
+    """The plan's index arrays; padding is token 0 among the queries and -1 among the keys, and nothing that is kept sees it."""
 
     token_count: int
     query_index: np.ndarray
@@ -267,7 +267,6 @@ class _Indices:
             tokens = np.flatnonzero(copies == number)
             positions = order[starts[tokens][:, None] + np.arange(number)]
             found.append(Shared(torch.from_numpy(tokens), torch.from_numpy(positions)))
-        np.maximum(self.key_index, 0, out=self.key_index)
         return tuple(found)
 
 

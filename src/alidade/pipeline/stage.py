@@ -90,7 +90,7 @@ def stage(
 ) -> Callable[[F], F]:
     """Register a function as the stage `name`; the function itself stays as it is.
 
-    `check(config, inputs)` may raise any AlidadeError; it is called for stages that will run, before anything is written.
+    `check(config, inputs)` may raise any AlidadeError; it is called for stages that will run, before a byte is written.
     """
 
     def register(function: F) -> F:

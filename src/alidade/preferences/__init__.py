@@ -1,10 +1,14 @@
 """Human preferences: reading them from files, tallying votes, splitting by prompt, and the baselines to beat."""
 
+from alidade.preferences.baselines import accuracy, length_only, majority
 from alidade.preferences.formats import Loaded, read_comparisons, read_demonstrations, read_prompts, together
 from alidade.preferences.split import Split, held_out, prompt_key, split_by_prompt, take
 from alidade.preferences.tally import Tallied, tally
 
 __all__ = [
+    "accuracy",
+    "length_only",
+    "majority",
     "Loaded",
     "Split",
     "Tallied",

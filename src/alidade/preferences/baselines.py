@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from alidade.records import Comparison, Estimate
-from alidade.stats import clustered_mean
+from alidade.stats import clustered_proportion, mean_estimate
 
 Guess = Callable[[Comparison], float]
 
@@ -28,7 +28,10 @@ def accuracy(comparisons: Sequence[Comparison], preference: Sequence[float]) -> 
     if not rows:
         return None
     right = [_agreement(lean, row.label_prob) for row, lean in rows]
-    return clustered_mean(right, [row.id.rpartition("/")[0] for row, _ in rows])
+    prompts = [row.id.rpartition("/")[0] for row, _ in rows]
+    if 0.5 in right:
+        return mean_estimate(right, prompts)
+    return clustered_proportion([agreed == 1.0 for agreed in right], prompts)
 
 
 def length_only(train: Sequence[Comparison], heldout: Sequence[Comparison]) -> Estimate | None:

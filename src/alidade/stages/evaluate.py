@@ -1,23 +1,20 @@
-"""Stages that measure: a model by the testbed's gold judge, and a reward model against gold."""
+"""The stage that measures a model by the testbed's gold judge."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import Any, Literal
 
 from pydantic import Field
 
 from alidade.models.base import Sampling
 from alidade.pipeline import StageContext, stage
-from alidade.records import Candidates, Completion, Prompt, Record
+from alidade.records import Completion, Prompt, Record
 from alidade.seeds import derive
-from alidade.stages.kinds import ANSWERS, EVALUATION, MODEL, REWARD_MODEL
+from alidade.stages.kinds import EVALUATION, MODEL
 from alidade.store import Artifact, read_rows, write_json, write_rows
-from alidade.testbed.annotators import gold_utilities
 from alidade.testbed.evaluation import Judged, judge_answers, measures
-from alidade.testbed.judge import gold_judge
 from alidade.testbed.questions import evaluation_prompts
 
 NEXT_TURN = re.compile(r"\n(User|Assistant):")
@@ -86,40 +83,3 @@ def testbed_evaluate(config: EvaluateConfig, inputs: Mapping[str, Artifact], con
     write_rows(context.out / "answers.jsonl", rows)
     for name in ("helpful", "harmless", "refusal"):
         context.note(name, summary["measures"][name]["mean"])
-
-
-class CheckRewardConfig(Record):
-    """Which pairs count as different."""
-
-    least_gap: float = Field(default=0.5, gt=0, description="gold utilities at least this far apart make a gold-different pair")
-
-
-@stage(
-    "testbed-check-reward", version=1, reads={"reward": REWARD_MODEL, "answers": ANSWERS}, writes=EVALUATION, config=CheckRewardConfig
-)
-def testbed_check_reward(config: CheckRewardConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """How often the reward model puts the better of two held-out answers first, where the gold judge sees a difference."""
-    from alidade.stats import clustered_proportion
-    from alidade.training import open_reward_model, score_answers
-
-    reward, judge = open_reward_model(inputs["reward"].path), gold_judge()
-    rows = read_rows(inputs["answers"].path / "heldout.jsonl", Candidates)
-    scores = score_answers(reward, [(row.prompt.conversation, answer) for row in rows for answer in row.answers])
-    by_row = iter(scores)
-    right, longer, clusters = [], [], []
-    for row in rows:
-        utilities, values = gold_utilities(row, judge), [next(by_row) for _ in row.answers]
-        lengths = [answer.token_count for answer in row.answers]
-        for left, right_ in combinations(range(len(utilities)), 2):
-            gap = utilities[left] - utilities[right_]
-            if abs(gap) >= config.least_gap:
-                right.append((values[left] - values[right_]) * gap > 0)
-                longer.append((lengths[left] - lengths[right_]) * gap > 0)
-                clusters.append(row.prompt.id)
-    gold = {
-        "accuracy": clustered_proportion(right, clusters).model_dump(),
-        "length_only": clustered_proportion(longer, clusters).model_dump(),
-        "n": len(right),
-    }
-    write_json(context.out / "summary.json", {"gold": gold})
-    context.note("accuracy_on_gold", gold["accuracy"]["mean"])

@@ -77,7 +77,6 @@ class VotesConfig(Record):
 @stage("testbed-votes", version=1, reads={"answers": ANSWERS}, writes=VOTES, config=VotesConfig)
 def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Votes of simulated annotators on every pair of answers to a prompt."""
-    for name in ("rows.jsonl", "heldout.jsonl"):
-        rows = read_rows(inputs["answers"].path / name, Candidates)
-        write_rows(context.out / name, votes(rows, config.annotators, context.seed))
+    answered = [row for name in ("rows.jsonl", "heldout.jsonl") for row in read_rows(inputs["answers"].path / name, Candidates)]
+    write_rows(context.out / "rows.jsonl", votes(answered, config.annotators, context.seed))
     write_json(context.out / "annotators.json", {"simulated": True, "pool": [annotator.model_dump() for annotator in POOL]})

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+from pydantic import Field
+
+from alidade.models.local import LocalModel, load, save_model
 from alidade.pipeline import StageContext, stage
-from alidade.records import Comparison, Demonstration, Prompt
+from alidade.records import Comparison, Demonstration, Prompt, Record
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
+from alidade.stages.reward_check import gold_utility, reward_evaluation
 from alidade.store import Artifact, read_rows, write_json, write_rows
+from alidade.training.experience import Networks
 from alidade.training.fit import TrainingResult, TrainingRun
+from alidade.training.lora import LoraConfig, add_lora, merge_lora
+from alidade.training.objectives.ppo import train_ppo, value_from_reward
+from alidade.training.objectives.ppo_update import PpoConfig
+from alidade.training.objectives.reward import RewardConfig, train_reward
+from alidade.training.objectives.sft import SftConfig, train_sft
+from alidade.training.reward_model import load_reward_model, new_reward_model, save_reward_model
+from alidade.training.sources import Batching
 
 
 def training_run(context: StageContext) -> TrainingRun:
@@ -22,3 +36,90 @@ def write_history(out: Path, result: TrainingResult) -> None:
     """One row per step, and what was seen, dropped, truncated and masked."""
     write_rows(out / "metrics.jsonl", result.history)
     write_json(out / "counts.json", result.counts)
+
+
+class SftStage(Record):
+    """Supervised fine-tuning of all weights, or of low-rank adapters that are merged at the end."""
+
+    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
+    lora: LoraConfig = LoraConfig()
+    training: SftConfig = SftConfig()
+
+
+@stage("sft", version=1, reads={"model": MODEL, "demonstrations": DEMONSTRATIONS}, writes=MODEL, config=SftStage)
+def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The model, fine-tuned on demonstrations; loss on the answers only."""
+    model = _trainable(load(inputs["model"].path), config.method, config.lora)
+    rows = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration)
+    result = train_sft(model, rows, config.training, training_run(context))
+    save_model(merge_lora(model.module), model.tokenizer, context.out)
+    write_history(context.out, result)
+    context.note("loss", round(result.history[-1]["loss"], 4))
+
+
+class RewardStage(Record):
+    """A reward model on a copy of the given model's trunk."""
+
+    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
+    lora: LoraConfig = LoraConfig()
+    training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
+
+
+@stage("reward", version=1, reads={"model": MODEL, "comparisons": COMPARISONS}, writes=REWARD_MODEL, config=RewardStage)
+def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """A reward model that learns from comparisons, measured on held-out ones against the length-only baseline."""
+    fresh = new_reward_model(load(inputs["model"].path), context.seed)
+    fresh = replace(fresh, module=add_lora(fresh.module, config.lora)) if config.method == "lora" else fresh
+    files = inputs["comparisons"].path
+    rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
+    trained, result = train_reward(fresh, rows, heldout, config.training, training_run(context))
+    trained = replace(trained, module=merge_lora(trained.module))
+    save_reward_model(trained, context.out)
+    write_history(context.out, result)
+    evaluation = reward_evaluation(trained, heldout, result.summary["heldout"])
+    write_json(context.out / "evaluation.json", evaluation)
+    if "annotated" in evaluation:
+        context.note("accuracy_on_annotated", evaluation["annotated"]["accuracy"]["mean"])
+
+
+class PpoStage(Record):
+    """PPO of all weights, or of low-rank adapters for policy and value on frozen weights."""
+
+    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
+    lora: LoraConfig = LoraConfig()
+    training: PpoConfig = PpoConfig()
+
+
+@stage(
+    "ppo",
+    version=1,
+    reads={"policy": MODEL, "reward": REWARD_MODEL, "prompts": PROMPTS, "demonstrations": DEMONSTRATIONS.if_given()},
+    writes=MODEL,
+    config=PpoStage,
+)
+def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
+    networks = _networks(config, inputs)
+    prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
+    mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
+    gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
+    result = train_ppo(networks, prompts, config.training, training_run(context), gold=gold, mixed=mixed)
+    save_model(merge_lora(networks.policy.module), networks.policy.tokenizer, context.out)
+    write_history(context.out, result)
+    for symptom in result.summary["symptoms"]:
+        context.warn(str(symptom))
+    for name in ("proxy_reward", "kl"):
+        context.note(name, round(result.history[-1][name], 3))
+
+
+def _networks(config: PpoStage, inputs: Mapping[str, Artifact]) -> Networks:
+    policy, scorer = load(inputs["policy"].path), load_reward_model(inputs["reward"].path)
+    value = value_from_reward(scorer)
+    if config.method == "lora":
+        adapted = _trainable(policy, "lora", config.lora)
+        return Networks(adapted, None, scorer, add_lora(value, config.lora))
+    return Networks(policy, copy.deepcopy(policy.module), scorer, value)
+
+
+def _trainable(model: LocalModel, method: str, lora: LoraConfig) -> LocalModel:
+    return replace(model, module=add_lora(model.module, lora)) if method == "lora" else model

@@ -20,7 +20,7 @@ class Judged:
 
 
 def pair_report(pairs: Sequence[Judged], longer_from: Sequence[Judged]) -> dict[str, Any]:
-    """Accuracy on pairs with a preference, the baseline by length (longer or shorter, as `longer_from` has it), calibration."""
+    """Accuracy on pairs with a preference, that of length alone (in the direction of `longer_from`), calibration."""
     decided = [pair for pair in pairs if pair.label_prob != 0.5]
     if not decided:
         return {"pairs": len(pairs), "decided": 0}
@@ -49,8 +49,7 @@ def accuracy(pairs: Sequence[Judged], lead: Callable[[Judged], float]) -> float:
 def cross_entropy(pairs: Sequence[Judged], temperature: float) -> float:
     """Mean cross-entropy in nats when gaps are divided by `temperature`."""
     return sum(
-        pair.label_prob * _softplus(-pair.gap / temperature)
-        + (1 - pair.label_prob) * _softplus(pair.gap / temperature)
+        pair.label_prob * _softplus(-pair.gap / temperature) + (1 - pair.label_prob) * _softplus(pair.gap / temperature)
         for pair in pairs
     ) / len(pairs)
 
@@ -68,7 +67,7 @@ def fit_temperature(pairs: Sequence[Judged]) -> float:
 
 
 def calibration_bins(pairs: Sequence[Judged]) -> list[dict[str, float]]:
-    """Per tenth of predicted probability: mean prediction, mean label and number of pairs. Each pair counts both ways round."""
+    """Per tenth of predicted probability: mean prediction, mean label, number; each pair counts both ways round."""
     sums = [[0.0, 0.0, 0] for _ in range(BINS)]
     for pair in pairs:
         left = 1 / (1 + math.exp(-max(-60.0, min(60.0, pair.gap))))
@@ -78,7 +77,13 @@ def calibration_bins(pairs: Sequence[Judged]) -> list[dict[str, float]]:
             cell[1] += label
             cell[2] += 1
     return [
-        {"low": place / BINS, "high": (place + 1) / BINS, "predicted": cell[0] / cell[2], "observed": cell[1] / cell[2], "n": cell[2]}
+        {
+            "low": place / BINS,
+            "high": (place + 1) / BINS,
+            "predicted": cell[0] / cell[2],
+            "observed": cell[1] / cell[2],
+            "n": cell[2],
+        }
         for place, cell in enumerate(sums)
         if cell[2]
     ]

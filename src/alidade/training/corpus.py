@@ -22,7 +22,7 @@ Tokens = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class TextFile:
-    """A named text artifact, `train.jsonl` and `heldout.jsonl` of `{"text": ...}` rows, and its share of the mixture."""
+    """A named folder with `train.jsonl` and `heldout.jsonl` of `{"text": ...}` rows, and its share of the mixture."""
 
     name: str
     folder: Path
@@ -94,7 +94,7 @@ def _encoded(tokenizer: Any, texts: Iterable[str], dtype: np.dtype[Any]) -> Iter
 
 
 def _joined(tokenizer: Any, texts: list[str], stop: list[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    rows = tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     return np.concatenate([np.asarray(row + stop, dtype=dtype) for row in rows])
 
 
@@ -108,8 +108,10 @@ def plan_windows(sizes: Sequence[int], weights: Sequence[float], rows: int, cont
     """
     shares = _apportion(weights, rows)
     sources = np.repeat(np.arange(len(sizes)), shares)
-    starts = [_starts(size, share, context, derive(seed, "windows", place)) for place, (size, share) in
-              enumerate(zip(sizes, shares, strict=True))]
+    starts = [
+        _starts(size, share, context, derive(seed, "windows", place))
+        for place, (size, share) in enumerate(zip(sizes, shares, strict=True))
+    ]
     order = np.random.Generator(np.random.PCG64(derive(seed, "mixture"))).permutation(rows)
     return Windows(sources[order], np.concatenate(starts)[order])
 

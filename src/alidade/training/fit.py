@@ -1,7 +1,7 @@
-"""The one training loop: a source yields the micro-batches of a step, an objective gives their loss, the optimiser steps.
+"""The one training loop: a source yields the micro-batches of a step, an objective their loss, the optimiser steps.
 
-`steps` is a generator that owns nothing but the step itself; `Fit` adds progress, history and checkpoints. In both the caller
-owns the `for` loop, so there are no callbacks: to measure something every hundred steps, write that in the loop's body.
+`steps` is a generator that owns nothing but the step itself; `Fit` adds progress, history and checkpoints. In both the
+caller owns the `for` loop, so there are no callbacks: to measure something every hundred steps, write that in its body.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """One row of measurements per step, what was seen, dropped, truncated and masked, and what was measured at the end."""
+    """One row per step; what was seen, dropped, truncated and masked; and what was measured at the end."""
 
     history: list[dict[str, float]]
     counts: dict[str, Any]
@@ -153,7 +153,13 @@ class Fit:
         self, model: nn.Module, objective: Objective, source: BatchSource, optimiser: AdamW, run: TrainingRun
     ) -> None:
         self.history: list[dict[str, float]] = []
-        self._model, self._objective, self._source, self._optimiser, self._run = model, objective, source, optimiser, run
+        self._model, self._objective, self._source, self._optimiser, self._run = (
+            model,
+            objective,
+            source,
+            optimiser,
+            run,
+        )
 
     def over(self, label: str, unit: str, settings: Any) -> Iterator[StepReport]:
         """Train to the end, from the last checkpoint if there is one made under equal `settings` (a JSON value)."""

@@ -1,7 +1,7 @@
 """A network seen as trunk and head: hidden states of a packed row, and what the head makes of them where there is loss.
 
-Logits are formed for the supervised positions only, a chunk at a time, and are never kept: a plain linear head has hand-written
-gradients, any other head is checkpointed.
+Logits are formed for the supervised positions only, a chunk at a time, and are never kept: a plain linear head has
+hand-written gradients, any other head is checkpointed.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def token_scores(
     """Log-probability of each target when logits are divided by `temperature` (> 0)."""
     weight = _plain_weight(module)
     if weight is not None:
-        return TokenScores(*_TokenScores.apply(hidden, weight, targets, temperature))  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+        pair: Any = _TokenScores.apply(hidden, weight, targets, temperature)
+        return TokenScores(*pair)
 
     def scores(rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         return _scores(_logits(module, rows) / temperature, chosen)
@@ -136,14 +137,10 @@ class _TokenScores(torch.autograd.Function):
     """`_scores` of a linear head; the backward pass forms the logits again."""
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, temperature: float
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         pieces = [
             _scores((rows @ head.t()).to(_wide(hidden.dtype)) / temperature, chosen)
-            for rows, chosen in zip(
-                hidden.split(HEAD_ROWS_AT_ONCE), targets.split(HEAD_ROWS_AT_ONCE), strict=True
-            )
+            for rows, chosen in zip(hidden.split(HEAD_ROWS_AT_ONCE), targets.split(HEAD_ROWS_AT_ONCE), strict=True)
         ]
         ctx.save_for_backward(hidden, head, targets)
         ctx.temperature = temperature
@@ -170,7 +167,7 @@ class _TokenScores(torch.autograd.Function):
 
 
 class _WeightedNll(torch.autograd.Function):
-    """Sum of weighted negative log-likelihoods of a linear head; the gradient is formed on the way, so nothing is formed twice."""
+    """Sum of weighted negative log-likelihoods of a linear head; gradients are formed on the way, nothing twice."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

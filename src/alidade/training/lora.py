@@ -31,7 +31,7 @@ def add_lora(module: nn.Module, cfg: LoraConfig) -> nn.Module:
         target_modules=targets,
         exclude_modules=["score"] if head is not None else None,
     )
-    # Adapters in the weights' own type: the optimiser keeps fp32 masters, and a CPU need not convert every layer's input.
+    # Adapters in the weights' own type: the optimiser keeps fp32 masters, and no layer's input need be converted.
     wrapped = peft.get_peft_model(module, config, autocast_adapter_dtype=False)  # pyright: ignore[reportArgumentType]
     if isinstance(head, nn.Module):
         head.requires_grad_(True)

@@ -40,10 +40,10 @@ def bradley_terry(
 
 @dataclass(frozen=True)
 class Choices:
-    """Which answers compete: loss = sum_t weights[t] * logsumexp(scores[sets[t]]) - sum_a credits[a] * scores[a].
+    """Which answers compete: loss = sum_t weight * logsumexp(scores of the set) - sum_a credit * score.
 
-    `sets` holds answer numbers, filled up with -1. A comparison is the set {left, right} with credit label_prob for left
-    and the rest for right; a ranking is one set per choice made on the way down.
+    `sets` holds answer numbers, filled up with -1. A comparison is the set {left, right} with credit label_prob for
+    left and the rest for right; a ranking is one set per choice made on the way down.
     """
 
     sets: Int[Tensor, "terms width"]
@@ -62,8 +62,8 @@ def choice_loss(scores: Float[Tensor, " answers"], choices: Choices) -> Float[Te
 def ranking_terms(ranks: Sequence[int]) -> list[tuple[tuple[int, ...], float]]:
     """The (set, weight) terms of a ranking, 0 the best rank; equal ranks are ties, at most 8 of one rank.
 
-    A tie is an order nobody knows: the log-likelihood is averaged over all orders of the tied answers, so two tied answers
-    are a comparison with label probability 1/2. A subset of s of m tied answers heads the rest in 1 of C(m, s) orders.
+    A tie is an order nobody knows: the log-likelihood is averaged over all orders of the tied answers, so two tied
+    answers are a comparison with label probability 1/2. A subset of s of m tied answers comes last in 1 of C(m, s) orders.
 
     Source: Plackett (1975), Luce (1959).
     """

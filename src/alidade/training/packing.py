@@ -81,7 +81,7 @@ def pack_trees(trees: Sequence[Tree]) -> Packed:
 
 
 def pack_rows(rows: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> Packed:
-    """Rows of (ids, trained): the trained tokens are the targets. A row's first token has nothing to be predicted from."""
+    """Rows of (ids, trained): the trained tokens are the targets, but for a row's first, which nothing predicts."""
     predictors: list[int] = []
     targets: list[int] = []
     ends: list[int] = []

@@ -15,6 +15,7 @@ from torch import nn
 from alidade.errors import ModelError
 from alidade.models.local import LocalModel, choose_dtype, save_model
 from alidade.models.render import Renderer
+from alidade.records import Conversation
 from alidade.seeds import derive
 from alidade.training.lm import answer_scores, bare, hidden_states, prepare
 from alidade.training.packing import Tree, pack_trees, split_by_budget
@@ -107,3 +108,9 @@ def score_trees(module: nn.Module, trees: Sequence[Tree], tokens_at_once: int = 
         flat = iter(answer_scores(module, hidden_states(module, packed)[packed.ends]).tolist())
         scores += [[next(flat) for _ in trees[place].answers] for place in chosen]
     return scores
+
+
+def score_answers(reward: RewardModel, asked: Sequence[tuple[Conversation, str]]) -> list[float]:
+    """The normalised score of each answer to its conversation."""
+    trees = [Tree(reward.renderer.prompt(chat), [reward.renderer.answer(chat, answer)]) for chat, answer in asked]
+    return [(row[0] - reward.mean) / reward.std for row in score_trees(reward.module, trees)]

@@ -20,7 +20,9 @@ Item = TypeVar("Item")
 class RowLimits(Record):
     """How long a row may be and how many rows may be lost to that."""
 
-    max_tokens: int | None = Field(default=None, gt=1, description="longest row in tokens; the model's context if unset")
+    max_tokens: int | None = Field(
+        default=None, gt=1, description="longest row in tokens; the model's context if unset"
+    )
     allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of rows that may be dropped")
 
 
@@ -28,8 +30,12 @@ class Batching(Record):
     """How rows become steps."""
 
     epochs: int = Field(default=1, gt=0, description="passes over the rows")
-    rows: int = Field(default=32, gt=0, description="rows of one step (demonstrations, or prompts with all their answers)")
-    tokens_at_once: int = Field(default=4096, gt=0, description="tokens of one forward pass; affects speed and memory only")
+    rows: int = Field(
+        default=32, gt=0, description="rows of one step (demonstrations, or prompts with all their answers)"
+    )
+    tokens_at_once: int = Field(
+        default=4096, gt=0, description="tokens of one forward pass; affects speed and memory only"
+    )
 
 
 def refuse_loss(seen: int, dropped: Mapping[str, int], allowed: float, where: str) -> None:
@@ -40,7 +46,7 @@ def refuse_loss(seen: int, dropped: Mapping[str, int], allowed: float, where: st
     """
     lost = sum(dropped.values())
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()) if count)
-    if seen == 0 or lost == seen:
+    if seen in (0, lost):
         raise DataError(f"no row can be trained on ({seen} seen{'; ' if reasons else ''}{reasons})", where=where)
     if lost > allowed * seen:
         raise DataError(

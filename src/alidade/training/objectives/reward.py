@@ -54,7 +54,9 @@ class AnswerGroup:
             self.credits.append(0.0)
         return self.answers.index(answer)
 
-    def add(self, places: Sequence[int], terms: Iterable[tuple[tuple[int, ...], float]], credits: Sequence[float]) -> None:
+    def add(
+        self, places: Sequence[int], terms: Iterable[tuple[tuple[int, ...], float]], credits: Sequence[float]
+    ) -> None:
         """One judgement about the answers `places`; `terms` and `credits` count within it."""
         self.terms += [(tuple(places[chosen] for chosen in chosen_set), weight) for chosen_set, weight in terms]
         for place, credit in zip(places, credits, strict=True):
@@ -87,7 +89,7 @@ class RewardObjective:
 def group_rows(
     renderer: Renderer, rows: Sequence[Comparison | Ranking], longest: int
 ) -> tuple[list[AnswerGroup], Counter[str]]:
-    """Judgements gathered by prompt, in order of first appearance; those with an answer too long are counted and left out."""
+    """Judgements gathered by prompt, in order of first appearance; those that cannot be used are counted."""
     groups: dict[Conversation, AnswerGroup] = {}
     dropped: Counter[str] = Counter()
     for row in rows:
@@ -144,8 +146,8 @@ def train_reward(
 ) -> tuple[RewardModel, TrainingResult]:
     """Train a reward model in place; the returned one is normalised on the training answers.
 
-    The result's `summary` has `mean` and `std` of the training answers' scores, `train` and `heldout` reports: accuracy,
-    the accuracy of preferring by length alone, calibration bins, and the temperature that would calibrate the scores.
+    The result's `summary` has `mean` and `std` of the training answers' scores, and `train` and `heldout` reports:
+    accuracy, that of preferring by length alone, calibration bins, and the temperature that would calibrate the scores.
 
     Raises:
         DataError: when more rows are lost than the limits allow.

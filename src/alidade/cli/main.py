@@ -1,0 +1,78 @@
+"""The `alidade` command: its commands, and how errors reach a person."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from alidade import __version__
+from alidade.cli import doctor, report, runs, show, talk, why
+from alidade.errors import AlidadeError
+
+app = typer.Typer(
+    name="alidade",
+    help="Turn a pretrained language model into a helpful, honest and harmless assistant, and show the evidence.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: drawing boxes would cost most of the start-up time
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("align")(runs.align)
+app.command("plan")(runs.plan)
+app.command("run")(runs.run)
+app.add_typer(show.app, name="show")
+app.command("why")(why.why)
+app.command("chat")(talk.chat)
+app.command("compare")(talk.compare)
+app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"alidade {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with errors.")] = False,
+) -> None:
+    """Take the options that every command shares; `main` has read --debug already."""
+
+
+def main() -> None:
+    """Run the command line, and turn errors into messages and exit codes."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    is_debug = len(arguments) < len(sys.argv) - 1
+    try:
+        app(args=arguments, prog_name="alidade")
+    except SystemExit as leaving:
+        if leaving.code == 130:
+            typer.echo("interrupted; run the same command again to continue", err=True)
+        raise
+    except AlidadeError as error:
+        if is_debug:
+            raise
+        typer.echo(error_text(error), err=True)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if is_debug:
+            raise
+        typer.echo(f"error: unexpected {type(error).__name__}: {error}\nhint: --debug shows where", err=True)
+        sys.exit(1)
+
+
+def error_text(error: AlidadeError) -> str:
+    """An error as a person reads it: what, where, and a hint."""
+    return f"error: {error}"
+
+
+if __name__ == "__main__":
+    main()

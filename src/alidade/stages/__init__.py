@@ -1,0 +1,23 @@
+"""One small module per group of stages: config -> domain function -> artifact. The only place that knows the engine and the domain."""
+
+from importlib import import_module
+
+MODULES = (
+    "evaluate",
+    "files",
+    "held_out",
+    "pilot",
+    "pretrain",
+    "reward_check",
+    "sample",
+    "tally",
+    "testbed",
+    "text",
+    "training",
+)
+
+
+def load_all() -> None:
+    """Register every built-in stage."""
+    for name in MODULES:
+        import_module(f"alidade.stages.{name}")

@@ -1,0 +1,85 @@
+"""Checks before the first update, and names for what goes wrong later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from alidade.errors import TrainingStopped
+
+ROUNDING = 1e-5
+ENTROPY_SHARE = 0.2
+VALUE_GROWTH = 10.0
+NEGATIVE_KL = -0.5
+RECENT = 3
+
+
+def check_reference(log_probs: Float[Tensor, " tokens"], reference: Float[Tensor, " tokens"]) -> None:
+    """Before the first update the policy is the reference: their log-probabilities are equal to rounding.
+
+    Raises:
+        TrainingStopped: when they are not.
+    """
+    gap = float((log_probs - reference).abs().max())
+    if not gap <= ROUNDING:
+        raise TrainingStopped(
+            f"policy and reference differ by {gap:.3g} nats at a token before the first update: KL is not 0",
+            where="PPO pre-flight",
+            hint="load both from one folder with one dtype, or set must_start_equal: false",
+        )
+
+
+def check_ratio(first: Float[Tensor, " tokens"], old: Float[Tensor, " tokens"]) -> None:
+    """The update's own forward pass repeats the old log-probabilities, so the first ratio is 1.
+
+    Raises:
+        TrainingStopped: when it does not.
+    """
+    gap = float((first - old).abs().max())
+    if not gap <= ROUNDING:
+        raise TrainingStopped(
+            f"the update's log-probabilities differ from the old ones by up to {gap:.3g} nats before any update",
+            where="PPO pre-flight",
+            hint="something in the network is random or depends on training mode: look for dropout and noise layers",
+        )
+
+
+def check_engine(gap: float, allowed: float) -> None:
+    """The sampling engine draws from the distribution that is trained.
+
+    Raises:
+        TrainingStopped: when its log-probabilities are off by more than `allowed` nats a token on average.
+    """
+    if not gap <= allowed:
+        raise TrainingStopped(
+            f"the sampling engine's log-probabilities are off by {gap:.3g} nats a token (allowed {allowed:g})",
+            where="PPO pre-flight",
+            hint="answers are not drawn from what is trained: temperature, a logits warper, or the cache",
+        )
+
+
+def symptoms(curves: Sequence[Mapping[str, float]]) -> list[str]:
+    """What the curves of a finished run look like, in words; nothing when they look healthy."""
+    if len(curves) < 2:
+        return []
+    first, last = curves[0], curves[-1]
+    recent = curves[-RECENT:]
+    found = []
+    if max(row["kl"] for row in recent) < NEGATIVE_KL:
+        found.append(
+            f"KL stays below zero ({last['kl']:.2f} nats an answer): answers are not drawn from the trained policy"
+        )
+    if last["entropy"] < ENTROPY_SHARE * first["entropy"]:
+        found.append(f"entropy fell from {first['entropy']:.2f} to {last['entropy']:.2f} nats a token: raise beta")
+    losses = [row["value_loss"] for row in curves if "value_loss" in row]
+    if len(losses) > 1 and losses[-1] > VALUE_GROWTH * max(losses[0], 1e-3):
+        found.append(f"the value loss grew from {losses[0]:.3g} to {losses[-1]:.3g}: lower the value model's rate")
+    if min(row["unfinished"] for row in recent) > 0.5:
+        found.append(
+            "more than half of the answers never stop: raise max_new_tokens or the penalty for unfinished answers"
+        )
+    if "gold" in last and last["gold"] < first["gold"] and last["proxy_reward"] > first["proxy_reward"]:
+        found.append("the reward rose while the gold reward fell: the reward model is being exploited")
+    return found

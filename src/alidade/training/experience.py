@@ -1,0 +1,180 @@
+"""What a batch of answers is worth: log-probabilities, rewards per token, advantages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from alidade.models.local import LocalModel
+from alidade.records import Record
+from alidade.training.lm import answer_scores, hidden_states, token_scores
+from alidade.training.losses import gae, kl_k1, kl_k3, whiten
+from alidade.training.reward_model import RewardModel
+from alidade.training.rollouts import Answers, Pack
+
+KL_ERROR_BOUND = 0.2
+
+
+class KlControl(Record):
+    """The penalty that keeps the policy near the reference."""
+
+    beta: float = Field(default=0.1, ge=0, description="penalty per nat; the starting value when `target` is set")
+    target: float | None = Field(default=None, gt=0, description="nats per answer that an adaptive penalty aims at")
+    horizon: float = Field(default=10_000, gt=0, description="answers over which an adaptive penalty moves")
+    stop: float | None = Field(default=None, gt=0, description="nats per answer beyond which training ends")
+
+
+class RewardShape(Record):
+    """From a reward model's score to a reward per token."""
+
+    score_clip: float = Field(default=3.0, gt=0, description="bound on the normalised score, in standard deviations")
+    unfinished_score: float = Field(default=-1.0, description="what replaces the score of an answer without stop token")
+    whiten: bool = Field(default=False, description="scale rewards to unit variance; their mean is kept")
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    lam: float = Field(default=0.95, ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a batch of answers is judged by. Without a reference network, the reference is the policy, adapters off."""
+
+    policy: LocalModel
+    reference: nn.Module | None
+    reward: RewardModel
+    value: nn.Module
+
+    def values(self, packed: Any) -> Float[Tensor, " targets"]:
+        """The value, in normalised score, of every state that predicts an answer token."""
+        raw = answer_scores(self.value, hidden_states(self.value, packed)[packed.predictors])
+        return (raw - self.reward.mean) / self.reward.std
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All answers' tokens end to end: log-probabilities (nats), entropy, values; and each answer's normalised score."""
+
+    log_probs: Float[Tensor, " tokens"]
+    reference: Float[Tensor, " tokens"]
+    entropy: Float[Tensor, " tokens"]
+    values: Float[Tensor, " tokens"]
+    scores: Float[Tensor, " answers"]
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What the update needs of each answer token, all answers end to end."""
+
+    log_probs: Float[Tensor, " tokens"]
+    values: Float[Tensor, " tokens"]
+    advantages: Float[Tensor, " tokens"]
+    returns: Float[Tensor, " tokens"]
+
+
+@torch.no_grad()
+def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperature: float) -> Judgement:
+    """One pass of policy, reference, value and reward over packed answers.
+
+    The packs are those of the first epoch's minibatches: the update then repeats the very same arithmetic, and
+    its first ratio is 1.
+    """
+    device = packs[0].where.device
+    tokens = [torch.zeros(answers.starts[-1], device=device) for _ in range(4)]
+    scores = torch.zeros(len(answers.tokens), device=device)
+    for pack in packs:
+        packed = pack.packed
+        states = hidden_states(networks.policy.module, packed)[packed.predictors]
+        scored = token_scores(networks.policy.module, states, packed.targets, temperature)
+        columns = (
+            scored.log_probs,
+            _reference_log_probs(networks, packed, temperature),
+            scored.entropy,
+            networks.values(packed),
+        )
+        for whole, part in zip(tokens, columns, strict=True):
+            whole[pack.where] = part.to(whole.dtype)
+        raw = answer_scores(networks.reward.module, hidden_states(networks.reward.module, packed)[packed.ends])
+        scores[pack.chosen] = ((raw - networks.reward.mean) / networks.reward.std).to(scores.dtype)
+    return Judgement(*tokens, scores)
+
+
+def _reference_log_probs(networks: Networks, packed: Any, temperature: float) -> Tensor:
+    if networks.reference is not None:
+        states = hidden_states(networks.reference, packed)[packed.predictors]
+        return token_scores(networks.reference, states, packed.targets, temperature).log_probs
+    adapted: Any = networks.policy.module
+    with adapted.disable_adapter():
+        states = hidden_states(adapted, packed)[packed.predictors]
+        return token_scores(adapted, states, packed.targets, temperature).log_probs
+
+
+def final_scores(scores: Float[Tensor, " answers"], finished: Sequence[bool], shape: RewardShape) -> Tensor:
+    """Clipped scores; an answer without stop token gets the fixed score instead."""
+    done = torch.tensor(finished, device=scores.device)
+    clipped = scores.clamp(-shape.score_clip, shape.score_clip)
+    return torch.where(done, clipped, torch.full_like(clipped, shape.unfinished_score))
+
+
+def build_experience(answers: Answers, judged: Judgement, beta: float, shape: RewardShape) -> Experience:
+    """Rewards per token, advantages (white over the whole batch) and returns.
+
+    The score lands on the last token of the answer, the stop token where there is one.
+    """
+    lengths = [len(tokens) for tokens in answers.tokens]
+    rewards = -beta * kl_k1(judged.log_probs, judged.reference)
+    last = torch.tensor(answers.starts[1:], device=rewards.device) - 1
+    rewards[last] += final_scores(judged.scores, answers.finished, shape)
+    mask = padded(torch.ones_like(rewards), lengths).bool()
+    grid = padded(rewards, lengths)
+    if shape.whiten:
+        grid = whiten(grid, mask, shift_mean=False)
+    values = padded(judged.values, lengths)
+    advantages = gae(grid, values, mask, shape.gamma, shape.lam)
+    returns = advantages + values
+    return Experience(judged.log_probs, judged.values, whiten(advantages, mask)[mask], returns[mask])
+
+
+def padded(flat: Float[Tensor, " tokens"], lengths: Sequence[int]) -> Float[Tensor, "answers longest"]:
+    """Answers laid end to end as rows filled up with 0."""
+    return pad_sequence(list(flat.split(list(lengths))), batch_first=True)
+
+
+def next_beta(beta: float, kl: float, answers: int, control: KlControl) -> float:
+    """The penalty for the next batch, after one of `answers` answers at `kl` nats each.
+
+    Source: Ziegler et al. 2019, arXiv 1909.08593, section 2.2.
+    """
+    if control.target is None:
+        return beta
+    error = max(-KL_ERROR_BOUND, min(KL_ERROR_BOUND, kl / control.target - 1))
+    return beta * (1 + error * answers / control.horizon)
+
+
+def measure(answers: Answers, judged: Judgement, experience: Experience, shape: RewardShape) -> dict[str, float]:
+    """The curves' values of one batch of answers; KL and length are per answer, entropy per token."""
+    count = len(answers.tokens)
+    surprise = experience.returns - experience.values
+    spread = experience.returns.var(correction=0).clamp(min=1e-8)
+    return {
+        "proxy_reward": float(final_scores(judged.scores, answers.finished, shape).mean()),
+        "score": float(judged.scores.mean()),
+        "kl": float(kl_k1(judged.log_probs, judged.reference).sum()) / count,
+        "kl_k3": float(kl_k3(judged.log_probs, judged.reference).sum()) / count,
+        "length": answers.starts[-1] / count,
+        "unfinished": answers.finished.count(False) / count,
+        "entropy": float(judged.entropy.mean()),
+        "value_explained": float(1 - surprise.var(correction=0) / spread),
+        "engine_gap": engine_gap(answers, judged.log_probs),
+    }
+
+
+def engine_gap(answers: Answers, log_probs: Float[Tensor, " tokens"]) -> float:
+    """Mean absolute difference, in nats per token, between the sampling engine's log-probabilities and the update's."""
+    engine = torch.tensor([value for row in answers.engine_log_probs for value in row], device=log_probs.device)
+    return float((engine - log_probs).abs().mean())

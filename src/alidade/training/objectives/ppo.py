@@ -1,0 +1,108 @@
+"""PPO: answers are drawn, scored and credited token by token; policy and value follow in a few clipped epochs."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from alidade.errors import ModelError
+from alidade.models.local import LocalModel
+from alidade.records import Demonstration, Prompt
+from alidade.training.diagnose import symptoms
+from alidade.training.experience import Networks
+from alidade.training.fit import Fit, TrainingResult, TrainingRun
+from alidade.training.lm import prepare
+from alidade.training.objectives.ppo_source import Gold, PpoSource, PpoTask
+from alidade.training.objectives.ppo_update import PpoConfig
+from alidade.training.objectives.sft import TokenRow
+from alidade.training.optimise import AdamW, Part
+from alidade.training.reward_model import RewardModel
+from alidade.training.sources import dropped_counts, refuse_loss
+
+
+def value_from_reward(reward: RewardModel) -> nn.Module:
+    """A value network that starts as the reward model, head included."""
+    return copy.deepcopy(reward.module)
+
+
+def train_ppo(
+    networks: Networks,
+    prompts: Sequence[Prompt],
+    cfg: PpoConfig,
+    run: TrainingRun,
+    *,
+    gold: Gold | None = None,
+    mixed: Sequence[Demonstration | str] = (),
+) -> TrainingResult:
+    """Train the policy and the value network in place.
+
+    The history has a row per iteration. `gold` scores answers for the record only; `mixed` are demonstrations, or plain
+    documents, for the supervised term.
+
+    Raises:
+        TrainingStopped: when a pre-flight check fails or a loss is not finite.
+        DataError: when too many prompts are longer than the context allows.
+    """
+    policy = networks.policy
+    _same_vocabulary(policy, networks.reward)
+    for module in (policy.module, networks.reference, networks.reward.module, networks.value):
+        if module is not None:
+            prepare(module)
+    kept, ids, counts = _render_prompts(policy, prompts, cfg)
+    rows, mixed_counts = _render_mixed(policy, mixed, cfg)
+    counts["mixed"] = mixed_counts
+    task = PpoTask(policy.renderer, kept, ids, rows, gold)
+    source = PpoSource(networks, task, cfg, run.seed)
+    optimiser = AdamW(
+        [Part("policy", policy.module), Part("value", networks.value, cfg.updating.value_learning_rate)],
+        cfg.optimiser,
+    )
+    fit = Fit(policy.module, source.objective, source, optimiser, run)
+    for _ in fit.over("PPO", "iteration", [cfg.model_dump(), counts]):
+        pass
+    return TrainingResult(source.curves, counts, {"symptoms": symptoms(source.curves)})
+
+
+def _same_vocabulary(policy: LocalModel, reward: RewardModel) -> None:
+    if policy.tokenizer.get_vocab() != reward.tokenizer.get_vocab():
+        raise ModelError(
+            "the policy and the reward model have different tokenizers",
+            where=policy.name,
+            hint="train the reward model from the model that PPO starts from",
+        )
+
+
+def _render_prompts(
+    policy: LocalModel, prompts: Sequence[Prompt], cfg: PpoConfig
+) -> tuple[list[Prompt], list[list[int]], dict[str, Any]]:
+    room = policy.context_length - cfg.drawing.max_new_tokens
+    rendered = [list(policy.renderer.prompt(prompt.conversation)) for prompt in prompts]
+    fits = [len(ids) <= room for ids in rendered]
+    dropped = Counter({"too long": fits.count(False)})
+    refuse_loss(len(prompts), dropped, cfg.allowed_loss, "prompts")
+    counts = {"prompts": len(prompts), "dropped": dropped_counts(dropped, "too long"), "truncated": 0}
+    kept = [prompt for prompt, fit in zip(prompts, fits, strict=True) if fit]
+    return kept, [ids for ids, fit in zip(rendered, fits, strict=True) if fit], counts
+
+
+def _render_mixed(
+    policy: LocalModel, mixed: Sequence[Demonstration | str], cfg: PpoConfig
+) -> tuple[list[TokenRow], dict[str, int]]:
+    rows: list[TokenRow] = []
+    truncated = 0
+    for row in mixed if cfg.mix.weight else ():
+        if isinstance(row, Demonstration):
+            rendered = policy.renderer.row(row.prompt, row.answer)
+            ids, trained = list(rendered.ids), list(rendered.trained)
+        else:
+            ids = list(policy.renderer.bare(row))
+            trained = [True] * len(ids)
+        truncated += len(ids) > policy.context_length
+        ids, trained = ids[: policy.context_length], trained[: policy.context_length]
+        if any(trained[1:]):
+            rows.append(TokenRow(ids, trained))
+    return rows, {"rows": len(rows), "truncated": truncated}
