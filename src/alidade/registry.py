@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A hint that offers the names nearest to `name`, or all of them when none is near."""
+    """A hint that offers the name nearest to `name`, or all of them when none is near."""
     import difflib
 
     known = sorted(set(names))
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.55)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.55)
     if near:
-        return "did you mean " + " or ".join(f"`{match}`" for match in near) + "?"
+        return f"did you mean `{near[0]}`?"
     if not known:
         return "none is known here"
     return "known: " + ", ".join(f"`{match}`" for match in known)

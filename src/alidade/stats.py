@@ -1,17 +1,18 @@
-"""Statistics for reports: every measured number with an interval, every comparison paired, every family of tests corrected.
+"""Statistics for reports: every number with an interval, every comparison paired, every family of tests corrected.
 
-Pure functions; numpy and scipy are imported where they are used. Intervals are two-sided at 95 % unless another `level` is given.
+Pure functions; numpy and scipy are imported where they are used. Intervals are two-sided, at 95 % unless `level` is given.
 
 Literature, by the keys used under `Source:`
 
 - [W27] E. B. Wilson 1927, Probable inference, the law of succession, and statistical inference, JASA 22:209-212.
-- [KG98] E. L. Korn, B. I. Graubard 1998, Confidence intervals for proportions with small expected number of positive counts
-  estimated from survey data, Survey Methodology 24:193-201.
+- [KG98] E. L. Korn, B. I. Graubard 1998, Confidence intervals for proportions with small expected number of positive
+  counts estimated from survey data, Survey Methodology 24:193-201.
 - [C77] W. G. Cochran 1977, Sampling Techniques, 3rd edition.
 - [ET93] B. Efron, R. Tibshirani 1993, An Introduction to the Bootstrap.
 - [H15] T. Hesterberg 2015, What teachers should know about the bootstrap, The American Statistician 69:371-386.
-- [M47] Q. McNemar 1947, Note on the sampling error of the difference between correlated proportions, Psychometrika 12:153-157.
-- [H79] S. Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6:65-70.
+- [M47] Q. McNemar 1947, Note on the sampling error of the difference between correlated proportions or percentages,
+  Psychometrika 12:153-157.
+- [H79] S. Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian J. of Statistics 6:65-70.
 - [G17] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger 2017, On calibration of modern neural networks, ICML.
 """
 
@@ -68,9 +69,10 @@ def proportion(successes: int, n: int) -> Estimate:
 def clustered_proportion(values: Sequence[bool], clusters: Sequence[Hashable]) -> Estimate:
     """A share of cases of which those of one cluster (an item, a prompt) may resemble each other.
 
-    The Wilson interval at the effective sample size n* = n / deff * (z / t)^2, at most n, with deff = v / (p (1 - p) / n),
-    v = K / (K - 1) * sum over clusters of (sum of (x - p))^2 / n^2, and t of K - 1 degrees of freedom for K clusters. Where all
-    cases agree no deff can be seen and it is taken as 1; one cluster counts as one case.
+    The Wilson interval at the effective sample size n* = n / deff * (z / t)^2, at most n, with
+    deff = v / (p (1 - p) / n), v = K / (K - 1) * sum over clusters of (sum of (x - p))^2 / n^2, and t of K - 1 degrees
+    of freedom for K clusters. Where all cases agree no deff can be seen and it is taken as 1; one cluster counts as one
+    case.
 
     Raises:
         ValueError: for no cases, or unless there is one cluster per value.
@@ -117,7 +119,7 @@ def bootstrap_mean(
     Raises:
         ValueError: for no cases, or unless there is one cluster per value.
 
-    Source: [ET93], section 13.3, percentiles; [H15], expanded percentiles at Phi(-sqrt(n / (n - 1)) t), t of n - 1 degrees.
+    Source: [ET93], section 13.3, percentiles; [H15], expanded to Phi(-sqrt(n / (n - 1)) t), t of n - 1 degrees.
     """
     import numpy as np
 
@@ -202,7 +204,7 @@ class CalibrationBin:
 
 
 def calibration_bins(predicted: Sequence[float], observed: Sequence[float], bins: int = 10) -> list[CalibrationBin]:
-    """Predicted probabilities in equal-width bins over [0, 1] beside what came true (0, 1, or a share); empty bins are left out.
+    """Predicted probabilities in equal bins over [0, 1] beside what came true (0, 1, or a share); no bin is empty.
 
     Raises:
         ValueError: for a probability outside [0, 1], or when the lengths differ.

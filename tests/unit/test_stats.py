@@ -56,7 +56,9 @@ def test_clusters_that_cancel_out_never_make_the_interval_narrower_than_independ
 
 def test_few_clusters_say_less_even_when_all_cases_agree():
     every = [True] * 100
-    low_of = {count: clustered_proportion(every, [number % count for number in range(100)]).low for count in (1, 5, 100)}
+    low_of = {
+        count: clustered_proportion(every, [number % count for number in range(100)]).low for count in (1, 5, 100)
+    }
     assert low_of[1] < low_of[5] < low_of[100] < 1
     assert clustered_proportion(every, range(100)).high == 1
 

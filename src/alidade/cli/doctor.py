@@ -37,7 +37,10 @@ def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Remove damaged artifacts; their stages run again.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the installation and, given a run, its artifacts, what was dropped, and what its stages warned of."""
+    """Check the installation and, where one is given, a run.
+
+    Of a run: whether its artifacts are whole, what was dropped or cut, and what its stages warned of.
+    """
     findings = list(installation())
     if run:
         findings += look_at_run(run_folder(Path(run)), repair=repair)

@@ -36,7 +36,7 @@ def align(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
     only: OnlyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a recipe from a base model to an aligned one, and write the report.
+    """Run a recipe from base model to aligned model, with a report.
 
     Interrupted or killed, the same command goes on where it was. What is unchanged is reused.
     """
@@ -67,7 +67,10 @@ def plan(
     seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which stages a run would make anew, which it would reuse, and why. Changes nothing."""
+    """Say what a run would make anew or reuse, and why.
+
+    Changes nothing.
+    """
     from dataclasses import asdict
 
     from alidade.pipeline import plan as plan_recipe

@@ -1,7 +1,7 @@
-"""The one attention function, registered with transformers as "alidade": packed trees, or plain causal rows.
+"""The one attention function, registered with transformers as "alidade": packed trees, decoding slots, or plain causal rows.
 
 A model is switched to it by `attach`. After that `module(input_ids=flat, position_ids=segments.position_ids, segments=segments,
-use_cache=False)` runs a packed row, and a call without `segments` is plain causal attention over rows without padding.
+use_cache=False)` runs a packed row, with `slots` it serves the sampling engine, and with neither it is plain causal attention.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from alidade.errors import ModelError
+from alidade.models.cache import Filling, Step
 from alidade.models.segments import Bucket, Segments
 
 NAME = "alidade"
@@ -26,13 +27,22 @@ UNSUPPORTED = {
 }
 
 
-def attach(module: PreTrainedModel) -> None:
+def unwrapped(module: torch.nn.Module) -> Any:
+    """The transformers model inside a possible adapter wrapper; adapters stay in effect."""
+    inner = getattr(module, "get_base_model", None)
+    return inner() if inner is not None else module
+
+
+def attach(module: torch.nn.Module) -> None:
     """Make `module` compute attention with this function.
 
     Raises:
         ModelError: when the architecture needs something that cannot be done exactly here.
     """
-    config = module.config.get_text_config()
+    model = unwrapped(module)
+    config = model.config.get_text_config()
+    if config._attn_implementation == NAME:
+        return
     where = f"model type {config.model_type!r}"
     hint = "alidade runs decoder-only models with plain softmax attention: Llama, Qwen, Gemma, Mistral, GPT-2 and their kin"
     kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
@@ -40,9 +50,9 @@ def attach(module: PreTrainedModel) -> None:
         raise ModelError(f"layers of kind {', '.join(sorted(kinds))} cannot be packed", where=where, hint=hint)
     if getattr(config, "attn_logit_softcapping", None) is not None:
         raise ModelError("soft-capped attention scores cannot be computed exactly", where=where, hint=hint)
-    if not getattr(module, "_supports_attention_backend", False):
+    if not getattr(model, "_supports_attention_backend", False):
         raise ModelError("the architecture brings its own attention and cannot be packed", where=where, hint=hint)
-    module.set_attn_implementation(NAME)
+    model.set_attn_implementation(NAME)
 
 
 def alidade_attention(
@@ -59,11 +69,15 @@ def alidade_attention(
         ModelError: when the model asks for a feature that is not computed exactly here.
     """
     segments: Segments | None = how.get("segments")
-    longest = segments.longest if segments is not None else key.shape[2]
-    _refuse(module, how, longest)
-    scale = how.get("scaling")
-    dropout = how.get("dropout", 0.0)
+    slots: Filling | Step | None = how.get("slots")
+    scale, dropout = how.get("scaling"), how.get("dropout", 0.0)
+    planned = segments or slots
+    _refuse(module, how, key.shape[2] if planned is None else planned.longest)
+    if isinstance(slots, Step):
+        return slots.attend(_layer(module), query, key, value, scale), None
     if segments is not None:
+        if slots is not None:
+            slots.store(_layer(module), key, value)
         return _packed(query, key, value, segments, scale=scale, dropout=dropout), None
     return _plain(query, key, value, attention_mask, scale=scale, dropout=dropout).transpose(1, 2), None
 
@@ -79,6 +93,13 @@ def _refuse(module: torch.nn.Module, how: dict[str, Any], longest: int) -> None:
             where=type(module).__name__,
             hint=f"cut prompts and answers to {window} tokens together",
         )
+
+
+def _layer(module: torch.nn.Module) -> int:
+    layer = getattr(module, "layer_idx", None)
+    if layer is None:
+        raise ModelError("an attention layer does not say which one it is", where=type(module).__name__)
+    return layer
 
 
 def _packed(

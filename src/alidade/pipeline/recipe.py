@@ -212,7 +212,9 @@ def _use(name: str, source: Source) -> StageUse:
     try:
         canonical_json(asked)
     except ValueError as error:
-        raise RecipeError(f"a value is not JSON: {error}", where=source.where("stages", name, "with")) from error
+        raise RecipeError(
+            "a number is not finite", where=source.where("stages", name, "with"), hint="nan and inf are no settings"
+        ) from error
     return StageUse(name, stage, inputs, config, asked, source.where("stages", name))
 
 

@@ -19,10 +19,7 @@ def source_digest(function: Callable[..., Any]) -> str:
     Comments and layout do not count. A function without source files gives an empty string.
     """
     package = sys.modules.get(function.__module__.partition(".")[0])
-    home = getattr(package, "__file__", None)
-    if home is None:
-        return ""
-    root = Path(home).parent
+    root = Path(next(iter(getattr(package, "__path__", ())), "."))
     found: dict[str, str] = {}
     waiting = [function.__module__]
     while waiting:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -36,6 +37,7 @@ PILOT = "pilot"
 TOO_LONG = "longer than the model's context"
 OVER_TOKENS = "longer than max_tokens"
 OVER_LIMIT = "over the limit"
+NO_END = 1 << 40
 
 
 def _listed(value: Any) -> Any:
@@ -86,7 +88,7 @@ class Ruler:
     """Measures records in a model's tokens."""
 
     renderer: Any
-    context_length: int
+    context_length: int | None
 
     def length(self, row: Demonstration | Comparison | Prompt) -> int:
         """Tokens of a record's longest row: the prompt and the answer, stop token included."""
@@ -128,9 +130,10 @@ def _fitting(rows: Sequence[T], path: Path, config: FilesConfig, ruler: Ruler, d
     Raises:
         DataError: when more than the allowed share does not fit into the context.
     """
-    room = ruler.context_length - (config.answer_room if isinstance(config, PromptFilesConfig) else 0)
+    room = NO_END if ruler.context_length is None else ruler.context_length
+    room -= config.answer_room if isinstance(config, PromptFilesConfig) else 0
     wanted = room if config.max_tokens is None else min(config.max_tokens, room)
-    lengths = [ruler.length(row) for row in rows]
+    lengths = [_length(row, path, ruler) for row in rows]
     too_long = [row for row, length in zip(rows, lengths, strict=True) if length > wanted]
     by_choice = config.max_tokens is not None and config.max_tokens <= room
     if too_long and not by_choice and len(too_long) > config.allow_dropped * len(rows):
@@ -141,6 +144,13 @@ def _fitting(rows: Sequence[T], path: Path, config: FilesConfig, ruler: Ruler, d
         )
     dropped[OVER_TOKENS if by_choice else TOO_LONG] += len(too_long)
     return [row for row, length in zip(rows, lengths, strict=True) if length <= wanted]
+
+
+def _length(row: Demonstration | Comparison | Prompt, path: Path, ruler: Ruler) -> int:
+    try:
+        return ruler.length(row)
+    except DataError as error:
+        raise DataError(error.what, where=f"{path} ({row.id})", hint=error.hint) from error
 
 
 def _write(gathered: Gathered[T], config: FilesConfig, context: StageContext) -> None:
@@ -164,11 +174,13 @@ def _write(gathered: Gathered[T], config: FilesConfig, context: StageContext) ->
     context.note("dropped", sum(dropped.values()))
 
 
-def open_ruler(folder: Path | str) -> Ruler:
-    """The ruler of a model's folder or hub id; reads its tokenizer and config, not its weights."""
-    from alidade.models.local import load_renderer
+@lru_cache(maxsize=4)
+def open_ruler(place: Path | str) -> Ruler:
+    """The ruler of a model, which is opened whole, so that one that cannot be used is refused."""
+    from alidade.models.local import load
 
-    return Ruler(*load_renderer(folder))
+    model = load(place)
+    return Ruler(model.renderer, model.context_length)
 
 
 def _ruler_of(inputs: Mapping[str, Artifact]) -> Ruler | None:
@@ -201,7 +213,7 @@ def check_prompts(config: PromptFilesConfig, inputs: Mapping[str, Upstream]) -> 
 
 
 def check_model(config: ModelFolderConfig, inputs: Mapping[str, Upstream]) -> None:
-    """Open the tokenizer and the template, not the weights."""
+    """Open the model: its weights, its tokenizer, its chat template."""
     open_ruler(model_place(config))
 
 

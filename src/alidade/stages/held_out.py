@@ -44,10 +44,22 @@ class HeldOutConfig(Record):
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model said to each prompt, and the normalised reward of it (none without a reward model)."""
+    """What a model said to each prompt, and its normalised reward (none without a reward model).
+
+    An answer that was cut is scored as if it ended there.
+    """
 
     completions: list[Completion]
     rewards: list[float]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out rows that are used."""
+
+    demonstrations: list[Demonstration]
+    prompts: list[Prompt]
+    comparisons: list[Comparison]
 
 
 def _heldout(inputs: Mapping[str, Artifact], name: str, record: Any) -> list[Any]:
@@ -55,25 +67,46 @@ def _heldout(inputs: Mapping[str, Artifact], name: str, record: Any) -> list[Any
     return read_rows(path, record) if path is not None and path.exists() else []
 
 
-def _likelihood(model: Any, rows: Sequence[Demonstration]) -> Estimate:
+def _heldout_rows(inputs: Mapping[str, Artifact], config: HeldOutConfig) -> HeldOut:
+    rows = HeldOut(
+        take(_heldout(inputs, "demonstrations", Demonstration), config.demonstrations, config.seed),
+        take(_heldout(inputs, "prompts", Prompt), config.prompts, config.seed),
+        _heldout(inputs, "comparisons", Comparison),
+    )
+    if not (rows.demonstrations or rows.prompts or rows.comparisons):
+        raise DataError("no row is held out, so nothing can be measured", hint="raise heldout_share of the file stages")
+    return rows
+
+
+def _likelihood(model: Any, rows: Sequence[Demonstration]) -> dict[str, Estimate]:
     """Negative log-likelihood of people's answers, in nats per token; `n` counts answers."""
+    if not rows:
+        return {}
     pairs = [(model.renderer.prompt(row.prompt), model.renderer.answer(row.prompt, row.answer)) for row in rows]
     tokens = model.score(pairs)
     losses = [-value for row in tokens for value in row]
     prompts = [prompt_key(row.prompt) for row, values in zip(rows, tokens, strict=True) for _ in values]
-    return mean_estimate(losses, prompts).model_copy(update={"n": len(rows)})
+    return {"nll_per_token": mean_estimate(losses, prompts).model_copy(update={"n": len(rows)})}
 
 
-def _answers(model: Any, prompts: Sequence[Prompt], config: HeldOutConfig) -> list[Completion]:
+def _answered(model: Any, reward: Any, prompts: Sequence[Prompt], config: HeldOutConfig) -> Answered:
+    from alidade.training.reward_model import score_answers
+
     how = Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens, seed=config.seed)
     drawn = model.sample([model.renderer.prompt(prompt.conversation) for prompt in prompts], how)
-    return [
+    said = [
         Completion(text=model.renderer.decode(one.tokens), finished=one.finished, token_count=len(one.tokens))
         for one in drawn
     ]
+    if reward is None:
+        return Answered(said, [])
+    asked = [(prompt.conversation, one.text) for prompt, one in zip(prompts, said, strict=True)]
+    return Answered(said, score_answers(reward, asked))
 
 
 def _measures(answered: Answered, prompts: Sequence[Prompt]) -> dict[str, Estimate]:
+    if not prompts:
+        return {}
     keys = [prompt_key(prompt.conversation) for prompt in prompts]
     said = answered.completions
     found = {
@@ -98,7 +131,7 @@ def _reward_report(reward: Any, train: Sequence[Comparison], heldout: Sequence[C
     """Agreement of the reward model with people, beside the baselines, and its calibration."""
     from alidade.training.reward_model import score_answers
 
-    asked = [(row.prompt, Completion(text=text)) for row in heldout for text in (row.left, row.right)]
+    asked = [(row.prompt, text) for row in heldout for text in (row.left, row.right)]
     scores = score_answers(reward, asked)
     # A difference of normalised scores, taken back to the scale on which the Bradley-Terry loss was fitted.
     gaps = [(left - right) * reward.std for left, right in zip(scores[::2], scores[1::2], strict=True)]
@@ -138,36 +171,26 @@ def _sigmoid(value: float) -> float:
 def evaluate_held_out(config: HeldOutConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Each given model on held-out answers and prompts, and the reward model on held-out comparisons."""
     from alidade.models.local import load
+    from alidade.training.reward_model import load_reward_model
 
-    from alidade.training.reward_model import load_reward_model, score_answers
-
-    demonstrations = take(_heldout(inputs, "demonstrations", Demonstration), config.demonstrations, config.seed)
-    prompts = take(_heldout(inputs, "prompts", Prompt), config.prompts, config.seed)
-    comparisons = _heldout(inputs, "comparisons", Comparison)
-    if not (demonstrations or prompts or comparisons):
-        raise DataError("no row is held out, so nothing can be measured", hint="raise heldout_share of the file stages")
+    rows = _heldout_rows(inputs, config)
     reward = load_reward_model(inputs["reward"].path) if "reward" in inputs else None
     given = [name for name in MODELS if name in inputs]
-    models: dict[str, dict[str, Estimate]] = {name: {} for name in given}
+    measured: dict[str, dict[str, Estimate]] = {}
     answered: dict[str, Answered] = {}
     with context.progress.track(len(given), "held-out data", "models") as tracker:
         for name in given:
             model = load(inputs[name].path)
-            if demonstrations:
-                models[name]["nll_per_token"] = _likelihood(model, demonstrations)
-            if prompts:
-                said = _answers(model, prompts, config)
-                asked = [(prompt.conversation, one) for prompt, one in zip(prompts, said, strict=True)]
-                answered[name] = Answered(said, score_answers(reward, asked) if reward is not None else [])
-                models[name] |= _measures(answered[name], prompts)
+            answered[name] = _answered(model, reward, rows.prompts, config)
+            measured[name] = _likelihood(model, rows.demonstrations) | _measures(answered[name], rows.prompts)
             tracker.advance(note=NATURAL[name])
-    summary: dict[str, Any] = {"models": {name: _dumped(found) for name, found in models.items()}}
-    if reward is not None:
-        summary["against"] = _pairings(answered, prompts)
-        if comparisons:
-            train = read_rows(inputs["comparisons"].path / "rows.jsonl", Comparison)
-            summary["reward_model"] = _reward_report(reward, train, comparisons)
-    _write(summary, answered, prompts, context)
+    summary: dict[str, Any] = {"models": {name: _dumped(found) for name, found in measured.items()}}
+    if reward is not None and rows.prompts:
+        summary["against"] = _pairings(answered, rows.prompts)
+    if reward is not None and rows.comparisons:
+        learned = read_rows(inputs["comparisons"].path / "rows.jsonl", Comparison)
+        summary["reward_model"] = _reward_report(reward, learned, rows.comparisons)
+    _write(summary, answered, rows.prompts, context)
 
 
 def _pairings(answered: Mapping[str, Answered], prompts: Sequence[Prompt]) -> dict[str, Any]:

@@ -85,8 +85,9 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
     its first ratio is 1.
     """
     device = packs[0].where.device
-    tokens = [torch.zeros(answers.starts[-1], device=device) for _ in range(4)]
-    scores = torch.zeros(len(answers.tokens), device=device)
+    dtype = torch.promote_types(next(networks.policy.module.parameters()).dtype, torch.float32)
+    tokens = [torch.zeros(answers.starts[-1], device=device, dtype=dtype) for _ in range(4)]
+    scores = torch.zeros(len(answers.tokens), device=device, dtype=dtype)
     for pack in packs:
         packed = pack.packed
         states = hidden_states(networks.policy.module, packed)[packed.predictors]

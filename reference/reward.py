@@ -1,0 +1,58 @@
+"""The reward model's losses, as plainly as they can be written: every answer padded in a row of its own.
+
+A comparison says with probability p that the left answer is better; its loss is the cross-entropy of p against
+sigmoid(score left - score right). A ranking's probability is Plackett-Luce's: the best is chosen among all by softmax of
+the scores, the next among the rest, and so on. Tied answers are in an order nobody knows: the negative log-likelihood is
+averaged over every order of them, so two tied answers are a comparison with p = 1/2.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import torch
+
+
+def answer_scores(model, rows):
+    """The score of each row (prompt and answer), read at its last real token, which is the stop token."""
+    longest = max(len(row) for row in rows)
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    hidden = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    last = mask.sum(1) - 1
+    return model.score(hidden[torch.arange(len(rows)), last])[:, 0]
+
+
+def comparison_loss(left, right, label_prob):
+    """Cross-entropy of one comparison."""
+    better = torch.sigmoid(left - right)
+    return -(label_prob * torch.log(better) + (1 - label_prob) * torch.log(1 - better))
+
+
+def ranking_loss(scores, ranks):
+    """Negative log-likelihood of one ranking, 0 the best rank, averaged over the orders of tied answers."""
+    orders = [order for order in permutations(range(len(ranks))) if _sorted([ranks[place] for place in order])]
+    total = torch.zeros((), dtype=scores.dtype)
+    for order in orders:
+        for place in range(len(order)):
+            rest = scores[list(order[place:])]
+            total = total - torch.log_softmax(rest, dim=0)[0]
+    return total / len(orders)
+
+
+def _sorted(values):
+    return all(first <= second for first, second in zip(values, values[1:], strict=False))
+
+
+def reward_loss(model, comparisons, rankings=()):
+    """The mean loss per judgement.
+
+    `comparisons` are (prompt, left, right, p), `rankings` are (prompt, answers, ranks), all as lists of token ids.
+    """
+    losses = []
+    for prompt, left, right, label_prob in comparisons:
+        scores = answer_scores(model, [prompt + left, prompt + right])
+        losses.append(comparison_loss(scores[0], scores[1], label_prob))
+    for prompt, answers, ranks in rankings:
+        losses.append(ranking_loss(answer_scores(model, [prompt + answer for answer in answers]), ranks))
+    return sum(losses) / len(losses)

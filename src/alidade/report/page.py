@@ -1,0 +1,262 @@
+"""What the page shows, as plain values in reading order: the template only lays them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from alidade.evals import PairedTest
+from alidade.records import Estimate
+from alidade.report import figures
+from alidade.report.collect import Column, Curve, Evidence, is_estimate
+from alidade.report.words import (
+    CURVES,
+    GROUPS,
+    HEADLINES,
+    LOSSES,
+    MeasureWords,
+    interval,
+    measure_words,
+    p_value,
+    quantity,
+    signed,
+)
+
+CERTAIN = 0.05
+_REWARD_CHECKS = (
+    ("annotated", "Held-out comparisons, as annotated"),
+    ("held_out", "Held-out comparisons, by people"),
+    ("gold", "Held-out pairs that the gold judge tells apart"),
+)
+_REWARD_RULES = (
+    ("accuracy", "reward model", "last"),
+    ("length_only", "by length alone", "hollow"),
+    ("majority", "majority", "diamond"),
+)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One estimate on a strip; `change` says in words how it differs from the lane before, `tone` how to take it."""
+
+    name: str
+    key: Markup
+    strip: Markup
+    value: str
+    interval: str
+    n: int
+    change: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A measure, or a check, with its lanes."""
+
+    label: str
+    counts: str
+    better: str
+    lanes: Sequence[Lane]
+    ticks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Panels under one heading."""
+
+    title: str
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A small curve."""
+
+    label: str
+    unit: str
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class CurveSet:
+    """The curves of one training stage."""
+
+    stage: str
+    rows: int
+    per_row: str
+    plots: Sequence[Plot]
+
+
+def headline(evidence: Evidence) -> list[Panel]:
+    """The three or four measures a person asks for first, for every model."""
+    names = [name for name in HEADLINES if _everywhere(evidence.columns, name)]
+    rest = [name for column in evidence.columns[-1:] for name in column.measures if name not in names]
+    return [_panel(evidence, name) for name in (names or rest)[:4]]
+
+
+def groups(evidence: Evidence, *, greedy: bool = False) -> list[Group]:
+    """Every measure of every model, in groups; `greedy` shows the likeliest answers and has no paired tests."""
+    every = list(dict.fromkeys(name for column in evidence.columns for name in _measures(column, greedy)))
+    taken = {name for _, names in GROUPS for name in names}
+    wanted = [*GROUPS, ("Also measured", [name for name in every if name not in taken])]
+    found = [(title, [name for name in names if name in every]) for title, names in wanted]
+    filled = [(title, names) for title, names in found if names]
+    return [
+        Group(title if len(filled) > 1 else "", [_panel(evidence, name, greedy=greedy) for name in names])
+        for title, names in filled
+    ]
+
+
+def wins(evidence: Evidence) -> list[Panel]:
+    """Answers of two models weighed by the reward model."""
+    names = list(dict.fromkeys(name for found in evidence.wins.values() for name in found))
+    return [
+        _estimates_panel(
+            measure_words(name),
+            [(pair, "last", found[name]) for pair, found in evidence.wins.items() if name in found],
+        )
+        for name in names
+    ]
+
+
+def reward_checks(reward: Mapping[str, Any]) -> list[Panel]:
+    """The reward model's accuracy beside rules that read no words."""
+    panels = []
+    for name, label in _REWARD_CHECKS:
+        check = reward.get(name)
+        found = [
+            (said, mark, Estimate.model_validate(check[rule]))
+            for rule, said, mark in _REWARD_RULES
+            if isinstance(check, dict) and is_estimate(check.get(rule))
+        ]
+        if found:
+            panels.append(_estimates_panel(MeasureWords(label, "share of pairs put in the right order"), found))
+    return panels
+
+
+def curve_sets(evidence: Evidence) -> list[CurveSet]:
+    """The curves of every training stage, reinforcement learning first."""
+    ordered = sorted(evidence.curves, key=lambda one: not one.is_reinforcement)
+    sets = [_curve_set(one) for one in ordered]
+    return [one for one in sets if one.plots]
+
+
+def lost_rows(counts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What each stage saw and what it dropped, truncated or masked, by reason."""
+    rows = []
+    for stage, found in counts.items():
+        for part, values in _parts(found):
+            cells = {sort: _reasons(values, sort) for sort in ("dropped", "truncated", "masked")}
+            seen = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _seen(values))
+            rows.append({"stage": stage, "part": part, "seen": seen, **cells})
+    return rows
+
+
+def _everywhere(columns: Sequence[Column], name: str) -> bool:
+    return bool(columns) and all(name in column.measures for column in columns)
+
+
+def _measures(column: Column, greedy: bool) -> Mapping[str, Estimate]:
+    return column.greedy if greedy else column.measures
+
+
+def _panel(evidence: Evidence, name: str, *, greedy: bool = False) -> Panel:
+    columns = evidence.columns
+    found = [
+        (column.name, figures.mark_of(place, len(columns)), _measures(column, greedy)[name])
+        for place, column in enumerate(columns)
+        if name in _measures(column, greedy)
+    ]
+    tests = {} if greedy else {c.after: test for c in evidence.changes for test in c.tests if test.measure == name}
+    words = measure_words(name, [estimate for _, _, estimate in found])
+    return _estimates_panel(words, found, tests)
+
+
+def _estimates_panel(
+    words: MeasureWords, found: Sequence[tuple[str, str, Estimate]], tests: Mapping[str, PairedTest] | None = None
+) -> Panel:
+    share = words.is_share
+    axis = figures.axis_of([estimate for _, _, estimate in found], share=share)
+    lanes = []
+    for name, mark, estimate in found:
+        change, tone = _change((tests or {}).get(name), words)
+        lanes.append(
+            Lane(
+                name=name,
+                key=figures.key(mark),
+                strip=figures.lane(estimate, axis, mark),
+                value=quantity(estimate.mean, share=share),
+                interval=interval(estimate, share=share),
+                n=estimate.n,
+                change=change,
+                tone=tone,
+            )
+        )
+    better = {"more": "", "less": "lower is better", "": "neither way is better"}[words.better]
+    ticks = tuple(quantity(value, share=share) for value in (axis.low, (axis.low + axis.high) / 2, axis.high))
+    return Panel(words.label, words.counts, better, lanes, ticks)
+
+
+def _change(test: PairedTest | None, words: MeasureWords) -> tuple[str, str]:
+    """A paired test in words, and whether it is better, worse, or not clear."""
+    if test is None:
+        return "", ""
+    certain = test.p_adjusted < CERTAIN
+    rising = test.gained > test.lost
+    taken = "other" if not words.better else "better" if rising == (words.better == "more") else "worse"
+    tone = taken if certain else "same"
+    said = {"better": "better", "worse": "worse", "other": "changed", "same": "no clear change"}[tone]
+    difference = test.difference
+    span = f"{signed(difference.low, share=True)} to {signed(difference.high, share=True)}"
+    return f"{said}: {signed(difference.mean, share=True)} ({span}), {p_value(test.p_adjusted)}", tone
+
+
+def _curve_set(one: Curve) -> CurveSet:
+    plots = []
+    for names, label, unit in CURVES if one.is_reinforcement else LOSSES:
+        name = next((name for name in names if all(_is_number(row.get(name)) for row in one.rows)), None)
+        if name is not None:
+            values = figures.thinned([float(row[name]) for row in one.rows])
+            plots.append(Plot(label, unit, figures.curve(values, label)))
+    per_row = f"each point is the mean over {one.answers_per_row:,} answers" if one.answers_per_row else ""
+    return CurveSet(one.stage.name, len(one.rows), per_row if one.is_reinforcement else "", plots)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_SORTS = ("dropped", "truncated", "masked", "masked_tokens")
+_NOT_PARTS = (*_SORTS, "files")
+
+
+def _parts(found: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A stage's counts, and those of parts it counts apart (held-out rows, rows mixed in)."""
+    if any(not isinstance(value, dict) for value in found.values()) or set(found) & set(_SORTS):
+        yield above, found
+    for name, value in found.items():
+        if isinstance(value, dict) and name not in _NOT_PARTS:
+            yield from _parts(value, f"{above} {name}".strip())
+
+
+def _seen(values: Mapping[str, Any]) -> list[tuple[str, int]]:
+    return [
+        (name, count)
+        for name, count in values.items()
+        if isinstance(count, int) and not isinstance(count, bool) and name not in _SORTS
+    ]
+
+
+def _reasons(values: Mapping[str, Any], sort: str) -> str:
+    said = []
+    for name in (sort, f"{sort}_tokens"):
+        value = values.get(name)
+        if isinstance(value, dict):
+            counted = [(reason, count) for reason, count in value.items() if isinstance(count, int)]
+            said += [f"{count:,} {reason}" for reason, count in counted if count] or ["0"]
+        elif isinstance(value, int):
+            said.append(f"{value:,}" + (" tokens" if name.endswith("_tokens") else ""))
+    return ", ".join(said) or "\u2013"
