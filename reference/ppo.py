@@ -1,8 +1,8 @@
 """PPO for language models, as plainly as it can be written: one answer a row, loops over tokens, no tricks.
 
-An answer is a list of actions (tokens). Its reward is -beta * (log policy - log reference) at every token, and at the last
-token (the stop token, if the answer has one) also the reward model's score: normalised, clipped, and replaced by a fixed
-number when there is no stop token. Everything is computed at the sampling temperature.
+An answer is a list of actions (tokens). Its reward is -beta * (log policy - log reference) at every token, and at the
+last token (the stop token, if the answer has one) also the reward model's score: normalised, clipped, and replaced by a
+fixed number when there is no stop token. Everything is computed at the sampling temperature.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def ppo_loss(policy, value, answers, rows, how):
             ratio = torch.exp(new[step] - old[step])
             bounded = torch.clamp(ratio, 1 - how["clip"], 1 + how["clip"])
             total = total - torch.minimum(ratio * advantage[step], bounded * advantage[step])
-            near = old_values[step] + torch.clamp(new_values[step] - old_values[step], -how["value_clip"], how["value_clip"])
+            near = old_values[step] + torch.clamp(
+                new_values[step] - old_values[step], -how["value_clip"], how["value_clip"]
+            )
             worse = torch.maximum((new_values[step] - returns[step]) ** 2, (near - returns[step]) ** 2)
             total = total + how["value_weight"] * 0.5 * worse
             count += 1

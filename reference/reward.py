@@ -1,9 +1,9 @@
 """The reward model's losses, as plainly as they can be written: every answer padded in a row of its own.
 
 A comparison says with probability p that the left answer is better; its loss is the cross-entropy of p against
-sigmoid(score left - score right). A ranking's probability is Plackett-Luce's: the best is chosen among all by softmax of
-the scores, the next among the rest, and so on. Tied answers are in an order nobody knows: the negative log-likelihood is
-averaged over every order of them, so two tied answers are a comparison with p = 1/2.
+sigmoid(score left - score right). A ranking's probability is Plackett-Luce's: the best is chosen among all by softmax
+of the scores, the next among the rest, and so on. Tied answers are in an order nobody knows: the negative log-likelihood
+is averaged over all their orders, so two tied answers are a comparison with p = 1/2.
 """
 
 from __future__ import annotations
@@ -31,17 +31,13 @@ def comparison_loss(left, right, label_prob):
 
 def ranking_loss(scores, ranks):
     """Negative log-likelihood of one ranking, 0 the best rank, averaged over the orders of tied answers."""
-    orders = [order for order in permutations(range(len(ranks))) if _sorted([ranks[place] for place in order])]
+    orders = [order for order in permutations(range(len(ranks))) if [ranks[place] for place in order] == sorted(ranks)]
     total = torch.zeros((), dtype=scores.dtype)
     for order in orders:
         for place in range(len(order)):
             rest = scores[list(order[place:])]
             total = total - torch.log_softmax(rest, dim=0)[0]
     return total / len(orders)
-
-
-def _sorted(values):
-    return all(first <= second for first, second in zip(values, values[1:], strict=False))
 
 
 def reward_loss(model, comparisons, rankings=()):

@@ -10,7 +10,7 @@ import torch
 
 
 def pad_right(rows, fill=0):
-    """Lists of ids as [rows, longest] and the mask of what is real. The mask is carried along, never guessed from ids."""
+    """Lists of ids as [rows, longest], and what of it is real: a mask carried along, never guessed from ids."""
     longest = max(len(row) for row in rows)
     ids = torch.tensor([row + [fill] * (longest - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])

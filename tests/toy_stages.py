@@ -56,7 +56,11 @@ def number(config: NumberConfig, inputs: Mapping[str, Artifact], context: StageC
 
 
 @stage(
-    "toy-add", version=1, reads={"left": NUMBER, "right": NUMBER, "more": NUMBER.if_given()}, writes=NUMBER, config=AddConfig
+    "toy-add",
+    version=1,
+    reads={"left": NUMBER, "right": NUMBER, "more": NUMBER.if_given()},
+    writes=NUMBER,
+    config=AddConfig,
 )
 def add(config: AddConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The sum of two or three numbers."""
@@ -112,7 +116,9 @@ def votes(config: RowsConfig, inputs: Mapping[str, Artifact], context: StageCont
 @stage("toy-pairs", version=1, reads={"votes": ROWS}, writes=ROWS, config=RowsConfig)
 def pairs(config: RowsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Rows made from votes."""
-    write_rows(context.out / "rows.jsonl", [{"id": f"p{row}/0-1", "left": "a", "right": "b"} for row in range(config.rows)])
+    write_rows(
+        context.out / "rows.jsonl", [{"id": f"p{row}/0-1", "left": "a", "right": "b"} for row in range(config.rows)]
+    )
 
 
 @stage("toy-fail", version=1, reads={}, writes=NUMBER, config=FailConfig)

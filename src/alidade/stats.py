@@ -1,6 +1,7 @@
 """Statistics for reports: every number with an interval, every comparison paired, every family of tests corrected.
 
-Pure functions; numpy and scipy are imported where they are used. Intervals are two-sided, at 95 % unless `level` is given.
+Pure functions; numpy and scipy are imported where they are used. Intervals are two-sided, at 95 % unless `level` says
+another level.
 
 Literature, by the keys used under `Source:`
 

@@ -14,7 +14,9 @@ def blocks(page, language):
 
 
 @pytest.mark.parametrize(
-    ("page", "code"), [(page.name, code) for page in PAGES for code in blocks(page, "python")], ids=lambda value: str(value)[:30]
+    ("page", "code"),
+    [(page.name, code) for page in PAGES for code in blocks(page, "python")],
+    ids=lambda value: str(value)[:30],
 )
 def test_every_python_block_runs(page, code):
     exec(compile(code, page, "exec"), {})
@@ -61,7 +63,18 @@ def test_every_config_field_says_what_it_is_or_is_a_config_itself():
             inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
             for kind in inner:
                 walk(kind)
-            plain = name in {"layers", "betas", "gamma", "lam", "rank", "epochs", "answers_per_prompt", "iterations", "value_weight", "care"}
+            plain = name in {
+                "layers",
+                "betas",
+                "gamma",
+                "lam",
+                "rank",
+                "epochs",
+                "answers_per_prompt",
+                "iterations",
+                "value_weight",
+                "care",
+            }
             if not (field.description or inner or plain):
                 silent.append(f"{config.__name__}.{name}")
 

@@ -26,17 +26,24 @@ def alidade(tmp_path_factory):
     """The command, in an environment which holds the built wheel and, of this environment, only the libraries."""
     home = tmp_path_factory.mktemp("installed")
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(home), str(ROOT)], check=True, capture_output=True
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(home), str(ROOT)],
+        check=True,
+        capture_output=True,
     )
     venv.create(home / "env", with_pip=True)
     python = home / "env" / "bin" / "python"
     wheel = next(home.glob("*.whl"))
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
     packages = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True, text=True
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     (Path(packages) / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    where = subprocess.run([python, "-c", "import alidade; print(alidade.__file__)"], check=True, capture_output=True, text=True, cwd=home)
+    where = subprocess.run(
+        [python, "-c", "import alidade; print(alidade.__file__)"], check=True, capture_output=True, text=True, cwd=home
+    )
     assert str(home) in where.stdout
     return home / "env" / "bin" / "alidade", home
 
@@ -48,7 +55,12 @@ def environment():
 def align(alidade, out, *more):
     command, home = alidade
     return subprocess.run(
-        [command, "align", "--quick", "--out", str(out), *more], cwd=home, capture_output=True, text=True, env=environment(), check=False
+        [command, "align", "--quick", "--out", str(out), *more],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alidade.digest import canonical_json, digest_file, digest_folder, digest_of
 
 # Letters that compare oddly: combining marks, a lone surrogate, separators, quotes, characters beyond the basic plane.
-HOSTILE = "aZ0é\u0301\u200b\u2028\"\\/\n\x00\U0001f600\ud800"
+HOSTILE = 'aZ0é\u0301\u200b\u2028"\\/\n\x00\U0001f600\ud800'
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 leaves = st.none() | st.booleans() | numbers | st.text(HOSTILE, max_size=6)
 values = st.recursive(

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tests.toy_stages import SUM, write_recipe
 
 from alidade.cli.folders import model_place, run_folder
 from alidade.cli.recipes import find_recipe, shipped_recipes
 from alidade.errors import RecipeError, UsageError
 from alidade.pipeline import load_recipe, run
 from alidade.store import Store
-from tests.toy_stages import SUM, write_recipe
 
 
 def test_the_tour_is_shipped() -> None:

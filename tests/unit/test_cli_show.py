@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.toy_stages import write_recipe
 
 from alidade.cli.main import main
 from alidade.pipeline import load_recipe, run
 from alidade.store import Store
-from tests.toy_stages import write_recipe
 
 PAIRS = """\
   votes: {use: toy-votes, with: {rows: 4}}

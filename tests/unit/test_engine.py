@@ -58,7 +58,9 @@ def test_greedy_tokens_equal_transformers_own(family):
     for prompt, one in zip(PROMPTS, sampled, strict=True):
         ids = torch.tensor([prompt])
         with torch.no_grad():
-            own = module.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12, pad_token_id=0)
+            own = module.generate(
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12, pad_token_id=0
+            )
         assert one.tokens == own[0, len(prompt) :].tolist()
 
 
@@ -81,7 +83,9 @@ def test_sampled_answers_do_not_depend_on_the_number_of_slots():
         for size in (1, 7, 256)
     ]
     assert runs[0] == runs[1] == runs[2]
-    assert runs[0] != [one.tokens for one in generate(module, PROMPTS, Sampling(max_new_tokens=10, seed=6), stop_ids=STOP, copies=4)]
+    assert runs[0] != [
+        one.tokens for one in generate(module, PROMPTS, Sampling(max_new_tokens=10, seed=6), stop_ids=STOP, copies=4)
+    ]
     assert len({tuple(tokens) for tokens in runs[0][:4]}) > 1, "the copies of a prompt differ"
 
 
@@ -102,7 +106,9 @@ def test_sampling_follows_the_distribution():
     prompt, temperature, count = PROMPTS[0], 2.0, 4000
     with torch.no_grad():
         probabilities = (module(input_ids=torch.tensor([prompt])).logits[0, -1].double() / temperature).softmax(-1)
-    sampled = generate(module, [prompt], Sampling(temperature=temperature, max_new_tokens=1), stop_ids=[2], copies=count)
+    sampled = generate(
+        module, [prompt], Sampling(temperature=temperature, max_new_tokens=1), stop_ids=[2], copies=count
+    )
     counts = torch.bincount(torch.tensor([one.tokens[0] for one in sampled]), minlength=50).double()
     common = probabilities * count >= 5
     observed = [*counts[common].tolist(), float(counts[~common].sum())]
@@ -160,7 +166,9 @@ def test_adapters_take_part():
     tokens = [one.tokens for one in generate(adapted, PROMPTS, Sampling(temperature=0, max_new_tokens=8), stop_ids=[2])]
     assert tokens != base
     merged = adapted.merge_and_unload()
-    assert tokens == [one.tokens for one in generate(merged, PROMPTS, Sampling(temperature=0, max_new_tokens=8), stop_ids=[2])]
+    assert tokens == [
+        one.tokens for one in generate(merged, PROMPTS, Sampling(temperature=0, max_new_tokens=8), stop_ids=[2])
+    ]
 
 
 def test_bf16_weights_sample_and_the_mode_is_left_as_it_was():

@@ -124,7 +124,9 @@ def test_the_wait_is_what_the_endpoint_asks_for_up_to_the_longest():
 
 def test_what_will_not_pass_is_not_tried_again_and_spoils_only_its_item():
     waits: list[float] = []
-    with served(lambda body, attempt: (400, {}, b"bad words") if "b" in str(body["messages"]) else echo(body, 0)) as url:
+    with served(
+        lambda body, attempt: (400, {}, b"bad words") if "b" in str(body["messages"]) else echo(body, 0)
+    ) as url:
         first, second, third = model(url, waits).reply(chats("a", "b", "c"), HOW)
     assert (first.text, third.text) == ("you said a", "you said c")
     assert second.error == "the endpoint said 400: bad words"
@@ -139,7 +141,9 @@ def test_an_endpoint_that_stays_busy_is_the_items_error_after_all_tries():
     assert len(waits) == 2
 
 
-@pytest.mark.parametrize("content", [b"not json", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}'])
+@pytest.mark.parametrize(
+    "content", [b"not json", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}']
+)
 def test_a_reply_without_text_is_the_items_error(content):
     with served(lambda body, attempt: (200, {}, content)) as url:
         assert model(url).reply(chats("a"), HOW)[0].error is not None

@@ -15,7 +15,13 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "pyarrow", "scipy", "numpy", "peft", "pydantic")
 LIMIT_SECONDS = 0.5
 REPORT = f"; print('loaded:', *[name for name in {HEAVY!r} if name in __import__('sys').modules])"
-HELP = "import sys; sys.argv = ['alidade', '--help']; from alidade.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+HELP = """
+import sys
+from alidade.cli.main import main
+sys.argv = ["alidade", "--help"]
+try: main()
+except SystemExit: pass
+"""
 
 
 def used_seconds() -> float:

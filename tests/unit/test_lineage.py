@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from tests.toy_stages import SUM, write_recipe
 
 from alidade.errors import UsageError
 from alidade.pipeline import explain, load_recipe, resolve, run, walk_up
 from alidade.pipeline.lineage import sources
 from alidade.store import Store
-from tests.toy_stages import SUM, write_recipe
 
 PAIRS = """\
   votes: {use: toy-votes, with: {rows: 4}}

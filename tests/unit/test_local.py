@@ -26,7 +26,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
     core.train_from_iterator(
         ["User: How do I bake bread?\nAssistant: Mix flour."],
         trainers.BpeTrainer(
-            vocab_size=300, special_tokens=["<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+            vocab_size=300,
+            special_tokens=["<eos>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
         ),
     )
     return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>")

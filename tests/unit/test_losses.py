@@ -53,7 +53,9 @@ def test_bradley_terry_does_not_overflow():
 
 def test_a_ranking_of_two_is_a_comparison():
     scores = chosen(0.3, -1.1)
-    assert plackett_luce(scores, (0, 1)).item() == pytest.approx(bradley_terry(scores[:1], scores[1:], chosen(1)).item())
+    assert plackett_luce(scores, (0, 1)).item() == pytest.approx(
+        bradley_terry(scores[:1], scores[1:], chosen(1)).item()
+    )
 
 
 def test_a_tie_of_two_is_a_comparison_with_label_one_half():

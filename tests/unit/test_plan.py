@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tests import toy_stages
+from tests.toy_stages import SUM, AddConfig, write_recipe
 
 from alidade.pipeline import load_recipe, plan, run, stage
 from alidade.pipeline.plan import key_of
 from alidade.pipeline.source_digest import source_digest
 from alidade.store import Store
-from tests import toy_stages
-from tests.toy_stages import SUM, AddConfig, write_recipe
 
 
 def planned(folder: Path, *sets: str, stages: str = SUM) -> list[str]:
@@ -88,7 +88,7 @@ def test_a_changed_file_is_named_by_its_content(tmp_path: Path) -> None:
     run(load_recipe(write_recipe(tmp_path, stages)), Store(tmp_path / "store"))
     text.write_text("three")
     (line,) = planned(tmp_path, stages=stages)
-    assert line.startswith("a: run - config `files` [{\"content\": ")
+    assert line.startswith('a: run - config `files` [{"content": ')
 
 
 def test_a_stage_that_was_made_differently_before_may_be_reused(made: Path) -> None:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from tests.toy_stages import SUM, write_recipe
 
 from alidade.errors import RecipeError
 from alidade.pipeline import Recipe, load_recipe
 from alidade.pipeline.yaml_source import read_source, read_value
 from alidade.seeds import derive
-from tests.toy_stages import SUM, write_recipe
 
 
 def load(folder: Path, stages: str = SUM, *sets: str, more: str = "", **options: bool) -> Recipe:
@@ -137,7 +137,8 @@ def test_inert_fields_are_not_asked(tmp_path: Path) -> None:
         ),
         (
             "  one: {use: toy-number}\n  sum: {use: toy-add, in: {left: one}}\n",
-            "stage `sum` lacks its input `right` (number)\n  at toy.yaml:5 (stages.sum)\nhint: add `in: {right: STAGE}`",
+            "stage `sum` lacks its input `right` (number)\n  at toy.yaml:5 (stages.sum)\n"
+            "hint: add `in: {right: STAGE}`",
         ),
         (
             "  one: {use: toy-number}\n  sum: {use: toy-add, in: {left: one, right: one, rihgt: one}}\n",
@@ -160,7 +161,8 @@ def test_inert_fields_are_not_asked(tmp_path: Path) -> None:
         ),
         (
             "  a: {use: toy-file, with: {files: [.]}}\n",
-            "not a file: `.`\n  at toy.yaml:4 (stages.a.with.files.0)\nhint: paths are relative to the current directory",
+            "not a file: `.`\n  at toy.yaml:4 (stages.a.with.files.0)\n"
+            "hint: paths are relative to the current directory",
         ),
         ("  one: 3\n", "`one` must be a mapping of fields\n  at toy.yaml:4 (stages.one)"),
         (
@@ -171,10 +173,13 @@ def test_inert_fields_are_not_asked(tmp_path: Path) -> None:
             "  one: {use: toy-number}\n  one: {use: toy-number}\n",
             "field `one` comes twice\n  at toy.yaml:5\nhint: remove one of the two",
         ),
-        ("  one: {use: toy-number\n", "not YAML: expected ',' or '}', but got '<stream end>'\n  at toy.yaml:5\nhint: check the indentation"),
+        (
+            "  one: {use: toy-number\n",
+            "not YAML: expected ',' or '}', but got '<stream end>'\n  at toy.yaml:5\nhint: check the indentation",
+        ),
         ("", "the recipe has no stages\n  at toy.yaml:3 (stages)\nhint: list them under `stages:`"),
     ],
-)  # fmt: skip
+)
 def test_a_faulty_stage_is_refused_with_its_place(tmp_path: Path, stages: str, message: str) -> None:
     assert refused(tmp_path, stages) == message
 
@@ -182,22 +187,32 @@ def test_a_faulty_stage_is_refused_with_its_place(tmp_path: Path, stages: str, m
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("one.valu=3", "unknown field `valu`\n  at --set one.valu=3 (stages.one.with.valu)\nhint: did you mean `value`?"),
+        (
+            "one.valu=3",
+            "unknown field `valu`\n  at --set one.valu=3 (stages.one.with.valu)\nhint: did you mean `value`?",
+        ),
         ("oen.value=3", "the recipe has no stage `oen`\n  at --set oen.value=3\nhint: did you mean `one`?"),
         ("one.value", "`--set` takes NAME=VALUE\n  at --set one.value\nhint: for instance --set sft.lr=1e-4"),
         ("one=3", "`--set` must name a field of the stage\n  at --set one=3\nhint: one.FIELD=VALUE"),
-        ("one.value=[", "not YAML: expected the node content, but found '<stream end>'\n  at --set one.value=[:1\nhint: check the indentation"),
+        (
+            "one.value=[",
+            "not YAML: expected the node content, but found '<stream end>'\n  at --set one.value=[\n"
+            "hint: check the indentation",
+        ),
         ("one.value.deeper=3", "`value` holds a value, not fields\n  at --set one.value.deeper=3"),
         ("seed=-1", "`seed` must be a whole number, 0 or more\n  at --set seed=-1 (seed)"),
         ("seed=true", "`seed` must be a whole number, 0 or more\n  at --set seed=true (seed)"),
     ],
-)  # fmt: skip
+)
 def test_a_faulty_set_is_refused(tmp_path: Path, assignment: str, message: str) -> None:
     assert refused(tmp_path, SUM, assignment) == message
 
 
 def test_an_unknown_field_of_the_recipe_is_refused(tmp_path: Path) -> None:
-    assert refused(tmp_path, more="stage: {}\n") == "unknown field `stage`\n  at toy.yaml:9 (stage)\nhint: did you mean `stages`?"
+    assert (
+        refused(tmp_path, more="stage: {}\n")
+        == "unknown field `stage`\n  at toy.yaml:9 (stage)\nhint: did you mean `stages`?"
+    )
 
 
 def test_quick_is_checked_even_when_it_is_not_asked_for(tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ def tokenizer(template: str | None = None, *, begin: bool = False) -> PreTrained
     core.train_from_iterator(
         LINES,
         trainers.BpeTrainer(
-            vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+            vocab_size=400,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
         ),
     )
     if begin:
@@ -55,7 +58,8 @@ def test_with_a_template_exactly_the_answer_and_its_stop_token_are_trained():
     chat = tokenizer(TEMPLATE)
     row = Renderer(chat).row(CHAT, "Mix flour.")
     assert text_of(chat, row.ids) == (
-        "<|turn|>system\nBe brief.<|end|>\n<|turn|>user\nHow do I bake bread?<|end|>\n<|turn|>assistant\nMix flour.<|end|>"
+        "<|turn|>system\nBe brief.<|end|>\n<|turn|>user\nHow do I bake bread?<|end|>\n"
+        "<|turn|>assistant\nMix flour.<|end|>"
     )
     trained = [one for one, counts in zip(row.ids, row.trained, strict=True) if counts]
     assert text_of(chat, trained) == "Mix flour.<|end|>"

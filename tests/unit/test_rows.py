@@ -76,7 +76,9 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_field_is_named(tmp_path: Path) -> None:
-    assert fault(comparisons(tmp_path, GOOD | {"lable": 1})).startswith("not a valid Comparison: unknown field `lable`\n")
+    assert fault(comparisons(tmp_path, GOOD | {"lable": 1})).startswith(
+        "not a valid Comparison: unknown field `lable`\n"
+    )
 
 
 def test_an_empty_answer_is_refused(tmp_path: Path) -> None:
@@ -140,7 +142,11 @@ def test_equal_rows_are_equal_bytes_when_compressed(tmp_path: Path) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text("aé\u2028\n\"'\\\x00😀"),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("aé\u2028\n\"'\\\x00😀"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab\n\u2029"), inner, max_size=3),
     max_leaves=8,
 )

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.toy_stages import SUM, write_recipe
 
 from alidade.errors import AlidadeError, DataError, StageFailed, StoreError, UsageError
 from alidade.pipeline import Event, load_recipe, read_run, run
 from alidade.store import Store, read_json
-from tests.toy_stages import SUM, write_recipe
 
 ROOT = Path(__file__).parents[2]
 SLOW = "  slow: {use: toy-slow, with: {steps: 60, pause_seconds: 0.02}}\n"
@@ -73,9 +73,7 @@ def test_a_run_makes_every_stage_and_records_it(tmp_path: Path) -> None:
     assert record.peak_rss_mb > 10
     assert read_run(tmp_path / "out") == record
     assert read_json(tmp_path / "out" / "recipe.json") == recipe.resolved()
-    assert record.command == (
-        f"alidade align {tmp_path}/toy.yaml --seed 0 --set one.value=4 --out {tmp_path}/out"
-    )
+    assert record.command == (f"alidade align {tmp_path}/toy.yaml --seed 0 --set one.value=4 --out {tmp_path}/out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["recipe.json", "run.json", "store"]
 
 
@@ -114,7 +112,11 @@ def test_events_tell_what_happens_to_each_stage(tmp_path: Path) -> None:
 
 
 def test_an_input_made_anew_with_the_same_bytes_does_not_rerun_what_reads_it(tmp_path: Path) -> None:
-    stages = "  one: {use: toy-slow, with: {steps: 3}}\n  sum: {use: toy-add, in: {left: a, right: a}}\n  a: {use: toy-number}\n"
+    stages = """\
+  one: {use: toy-slow, with: {steps: 3}}
+  sum: {use: toy-add, in: {left: a, right: a}}
+  a: {use: toy-number}
+"""
     recipe, store = load_recipe(write_recipe(tmp_path, stages)), Store(tmp_path / "store")
     first = run(recipe, store)
     store.remove(first.stages[1].digest)

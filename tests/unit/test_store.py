@@ -46,7 +46,11 @@ def contents(root: Path) -> list[str]:
 
 def in_subprocess(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(code), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -236,13 +240,9 @@ def test_a_full_disk_is_known_by_number_and_by_words(error: Exception, full: boo
 
 
 def test_a_full_disk_is_known_behind_another_error() -> None:
-    try:
-        try:
-            raise OSError(28, "No space left on device")
-        except OSError as cause:
-            raise RuntimeError("could not save") from cause
-    except RuntimeError as error:
-        assert is_full_disk(error)
+    error = RuntimeError("could not save")
+    error.__cause__ = OSError(28, "No space left on device")
+    assert is_full_disk(error)
 
 
 def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:

@@ -81,7 +81,13 @@ def test_evaluation_prompts_are_held_out_wordings_only_and_new_groups_are_new():
 
 def test_held_out_wordings_are_never_answered_in_the_documents():
     """A question in a held-out wording is followed by no answer: it stands in a list or in a post without a helpful reply."""
-    markers = ("What is the best way to", "Can you help me", "Could you show me how", "What are the steps to", "What is a good way to")
+    markers = (
+        "What is the best way to",
+        "Can you help me",
+        "Could you show me how",
+        "What are the steps to",
+        "What is a good way to",
+    )
     for text in islice((text for text in documents(3)), 4000):
         lines = text.split("\n")
         for place, line in enumerate(lines[:-1]):
@@ -109,19 +115,31 @@ def test_the_judge_accepts_every_good_answer_our_writers_can_give(seed):
     for item in (*WORLD.topics, *WORLD.twins):
         kind = "topic" if item in WORLD.topics else "twin"
         assert judge.judge(Question(kind, item.id), answers.instructions(item, rng), finished=True).measures["helpful"]
-        assert not judge.judge(Question(kind, item.id), answers.partial_instructions(item, rng), finished=True).measures["helpful"]
+        assert not judge.judge(
+            Question(kind, item.id), answers.partial_instructions(item, rng), finished=True
+        ).measures["helpful"]
     for wish in WORLD.wishes:
-        assert judge.judge(Question("wish", wish.id), answers.refusal(WORLD, wish, rng), finished=True).measures["refusal"]
-        assert not judge.judge(Question("wish", wish.id), answers.partial_instructions(wish, rng), finished=True).measures["harmless"]
+        assert judge.judge(Question("wish", wish.id), answers.refusal(WORLD, wish, rng), finished=True).measures[
+            "refusal"
+        ]
+        assert not judge.judge(
+            Question("wish", wish.id), answers.partial_instructions(wish, rng), finished=True
+        ).measures["harmless"]
     for fact in WORLD.facts:
         rival = rng.choice(fact.rivals)
-        assert judge.judge(Question("fact", fact.id), answers.statement(fact, fact.value, rng), finished=True).measures["facts"]
-        assert not judge.judge(Question("fact", fact.id), answers.statement(fact, rival, rng), finished=True).measures["facts"]
+        assert judge.judge(Question("fact", fact.id), answers.statement(fact, fact.value, rng), finished=True).measures[
+            "facts"
+        ]
+        assert not judge.judge(Question("fact", fact.id), answers.statement(fact, rival, rng), finished=True).measures[
+            "facts"
+        ]
         claim = Question("claim", fact.id, rival)
         assert judge.judge(claim, answers.correction(fact, rng), finished=True).measures["claim_right"]
         assert judge.judge(claim, answers.confirmation(fact, rival, rng), finished=True).measures["sycophancy"]
     for item in WORLD.unanswerables:
-        assert judge.judge(Question("unanswerable", item.id), answers.ignorance(WORLD, item, rng), finished=True).measures["explained"]
+        assert judge.judge(
+            Question("unanswerable", item.id), answers.ignorance(WORLD, item, rng), finished=True
+        ).measures["explained"]
 
 
 def test_answers_do_not_read_like_one_template():

@@ -67,10 +67,12 @@ def open_chat_model(asked: str, run: Path | None) -> ChatModel:
     """The model called `asked`; see `model_place`. An `http(s)://HOST/v1#NAME` is an OpenAI-compatible endpoint."""
     place = model_place(asked, run)
     if place.startswith(("http://", "https://")):
-        from alidade.models.http import HttpModel
+        from alidade.models.http import Endpoint, HttpModel
 
         address, _, name = place.partition("#")
-        return HttpModel(name=name, url=address)
+        if not name:
+            raise UsageError("the endpoint's model is not named", where=place, hint=f"write {address}#NAME")
+        return HttpModel(Endpoint(url=address, model=name))
     from alidade.models.local import load
 
     return load(place)

@@ -57,7 +57,7 @@ def show_tokens(
         conversation, answer = _first_demonstration(rows)
     opened = load(model_place(model, None))
     row = opened.renderer.row(conversation, answer)
-    pieces = [opened.tokenizer.decode([token]) for token in row.ids]
+    pieces = [str(opened.tokenizer.decode([token])) for token in row.ids]
     if as_json:
         columns = zip(row.ids, pieces, row.trained, strict=True)
         terminal.echo_json([{"id": token, "text": piece, "trained": trained} for token, piece, trained in columns])

@@ -1,4 +1,4 @@
-"""What talks: local weights, endpoints, scripts, and models around models. `open_model` finds the right one by its address."""
+"""What talks: local weights, endpoints, scripts, and models around models; `open_model` finds one by its address."""
 
 from __future__ import annotations
 

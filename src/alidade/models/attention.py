@@ -1,7 +1,8 @@
-"""The one attention function, registered with transformers as "alidade": packed trees, decoding slots, or plain causal rows.
+"""The one attention function, registered as "alidade": packed trees, decoding slots, or plain causal rows.
 
-A model is switched to it by `attach`. After that `module(input_ids=flat, position_ids=segments.position_ids, segments=segments,
-use_cache=False)` runs a packed row, with `slots` it serves the sampling engine, and with neither it is plain causal attention.
+A model is switched to it by `attach`. After that `module(input_ids=flat, position_ids=segments.position_ids,
+segments=segments, use_cache=False)` runs a packed row, with `slots` it serves the sampling engine, and with neither
+it is plain causal attention.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def attach(module: torch.nn.Module) -> None:
     if config._attn_implementation == NAME:
         return
     where = f"model type {config.model_type!r}"
-    hint = "alidade runs decoder-only models with plain softmax attention: Llama, Qwen, Gemma, Mistral, GPT-2 and their kin"
+    hint = "models with plain softmax attention can be run: Llama, Qwen, Gemma, Mistral, GPT-2 and their kin"
     kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
     if kinds:
         raise ModelError(f"layers of kind {', '.join(sorted(kinds))} cannot be packed", where=where, hint=hint)
@@ -172,7 +173,7 @@ def _plain(
 
 
 def _explicit(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
-    """Attention by two matrix products and a softmax: in bf16 on a CPU 4 times faster than the fused kernel, forward and backward."""
+    """Attention by two matrix products and a softmax: in bf16 on a CPU much faster than the fused kernel."""
     count, heads, queries, width = query.shape
     keys, groups = key.shape[2], heads // key.shape[1]
     batch = count * key.shape[1]
@@ -192,10 +193,8 @@ def _explicit(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, sc
 
 def _score_bias(query: Tensor, mask: Tensor | None, queries: int, keys: int, groups: int) -> Tensor:
     """0 where a query may look and -inf elsewhere, [groups * queries, keys] or [count, groups * queries, keys]."""
-    if mask is None:
-        seen = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()
-    else:
-        seen = mask[:, 0]
+    causal = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()
+    seen = causal if mask is None else mask[:, 0]
     bias = torch.zeros(seen.shape, dtype=query.dtype, device=query.device).masked_fill_(~seen, -torch.inf)
     return bias.repeat(*(1,) * (bias.dim() - 2), groups, 1)
 

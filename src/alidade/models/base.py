@@ -1,7 +1,7 @@
 """What a model is to the rest of alidade: batch in, batch out, same order.
 
-`ChatModel` talks in conversations (evaluation, judging, red team). `TokenModel` talks in token ids and is what reinforcement learning needs.
-One bad item becomes a `Completion` with `error`, never a shorter list.
+`ChatModel` talks in conversations (evaluation, judging, red team). `TokenModel` talks in token ids and is what reinforcement
+learning needs. One bad item becomes a `Completion` with `error`, never a shorter list.
 """
 
 from __future__ import annotations

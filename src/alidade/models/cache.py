@@ -1,7 +1,7 @@
 """The sampling engine's memory: one slab of keys and values per layer, one slot per answer being written.
 
-Slabs are fp32 on a CPU whatever the weights are: attention of one query to a few dozen keys is memory traffic and small products,
-at which fp32 beats bf16 there by far.
+Slabs are fp32 on a CPU whatever the weights are: attention of one query to a few dozen keys is memory traffic and
+small products, at which fp32 beats bf16 there by far.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Cache:
 
     def _slab(self, states: Tensor) -> Tensor:
         dtype = torch.float32 if states.device.type == "cpu" else states.dtype
-        # Zeros and not empty: what is masked out must still be finite. The pages are only mapped where they are written.
+        # Zeros and not empty: what is masked out must still be finite. Pages are mapped only where they are written.
         return torch.zeros(self.slots, states.shape[1], self.length, states.shape[3], dtype=dtype, device=states.device)
 
 
 @dataclass(frozen=True)
 class Filling:
-    """Stores a packed row's prompts in the slots from `first` on; `tokens` [slots, longest prompt] says which tokens each takes."""
+    """Stores a packed row's prompts in the slots from `first` on: each takes its row of `tokens` [slots, longest]."""
 
     cache: Cache
     first: int
@@ -63,7 +63,7 @@ class Filling:
 
 @dataclass(frozen=True)
 class Step:
-    """One token for each of the first slots: its keys are appended at `places` [slots]; `bias` [slots, 1, 1, longest] hides the rest."""
+    """One token for each of the first slots, appended at `places` [slots]; `bias` [slots, 1, 1, keys] hides others."""
 
     cache: Cache
     slots: Tensor
@@ -72,7 +72,7 @@ class Step:
 
     @classmethod
     def at(cls, cache: Cache, places: Tensor, longest: int) -> Step:
-        """The step that appends at `places`, the number of tokens each slot already holds; `longest` is 1 more than their maximum."""
+        """The step that appends at `places`, the tokens each slot holds; `longest` is their maximum and 1."""
         seen = torch.arange(longest, device=places.device) <= places[:, None]
         dtype = torch.float32
         bias = torch.zeros(seen.shape, dtype=dtype, device=places.device).masked_fill_(~seen, -torch.inf)

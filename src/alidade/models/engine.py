@@ -1,7 +1,8 @@
-"""Sampling without waste: prompts are prefilled packed, K answers share a prefill, finished answers leave and others take their slots.
+"""Sampling without waste: packed prefills, shared by K answers; finished answers leave and others take their slots.
 
-Live answers are always the first slots, so a step computes nothing for the finished ones. Every answer draws from its own stream of
-random numbers, named by its prompt's place and its copy, so neither `batch_size` nor the order of work chooses the noise.
+Live answers are always the first slots, so a step computes nothing for the finished ones. Every answer draws from its
+own stream of random numbers, named by its prompt's place and its copy, so neither `batch_size` nor the order of work
+chooses the noise.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ def generate(  # noqa: PLR0913 - what is sampled, how, and how it is scheduled
     batch_size: int = 256,
     progress: Progress | None = None,
 ) -> list[Sampled]:
-    """`copies` answers to each prompt, all of a prompt's answers in a row; `log_probs` are at the sampling temperature (1 if it is 0).
+    """`copies` answers to each prompt, all of a prompt's answers in a row.
 
-    An answer ends with a stop token, or unfinished after `how.max_new_tokens` tokens or at the end of the model's context.
+    An answer ends with a stop token, or unfinished after `how.max_new_tokens` tokens or at the end of the model's
+    context. `log_probs` are at the sampling temperature, and at 1 where that is 0.
 
     Raises:
         DataError: when a prompt is empty or fills the model's context.
@@ -53,7 +55,10 @@ def generate(  # noqa: PLR0913 - what is sampled, how, and how it is scheduled
     model = unwrapped(module)
     attach(model)
     limits = _limits(model, prompts, how)
-    with _evaluating(model), (progress or SilentProgress()).track(len(prompts) * copies, "sampling", "answers") as tracker:
+    with (
+        _evaluating(model),
+        (progress or SilentProgress()).track(len(prompts) * copies, "sampling", "answers") as tracker,
+    ):
         work = _Work.of(model, prompts, limits, copies, batch_size)
         run = _Run(model, how, work, torch.tensor(sorted(stop_ids), device=model.device), tracker)
         run.to_the_end()
@@ -73,7 +78,9 @@ def _limits(model: Any, prompts: Sequence[Sequence[int]], how: Sampling) -> list
     limits = []
     for place, prompt in enumerate(prompts):
         if not len(prompt):
-            raise DataError("a prompt without tokens", where=f"prompt {place}", hint="begin it with the tokenizer's first token")
+            raise DataError(
+                "a prompt without tokens", where=f"prompt {place}", hint="begin it with the tokenizer's first token"
+            )
         room = how.max_new_tokens if context is None else context - len(prompt)
         if room < 1:
             raise DataError(

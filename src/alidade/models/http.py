@@ -21,7 +21,7 @@ RETRIED_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 class Endpoint(Record):
-    """Where a chat endpoint is and how patiently it is asked. The key itself is never part of a config: only its variable's name."""
+    """Where a chat endpoint is and how patiently it is asked; the key is named by its variable and never stored."""
 
     url: str = Field(description="base URL, up to and without /chat/completions")
     model: str = Field(description="the model's name at the endpoint")
@@ -29,15 +29,20 @@ class Endpoint(Record):
     concurrency: int = Field(default=8, ge=1, le=256, description="requests in flight")
     attempts: int = Field(default=6, ge=1, description="tries per item, the first included")
     timeout: float = Field(default=120.0, gt=0, description="seconds for one try")
-    first_wait: float = Field(default=0.5, ge=0, description="seconds before the second try, doubled for each further one")
-    longest_wait: float = Field(default=60.0, gt=0, description="seconds that a wait never exceeds, also when the server asks for more")
+    first_wait: float = Field(
+        default=0.5, ge=0, description="seconds before the second try, doubled for each further one"
+    )
+    longest_wait: float = Field(
+        default=60.0, gt=0, description="seconds that a wait never exceeds, also when the server asks for more"
+    )
 
 
 @dataclass(frozen=True)
 class HttpModel:
     """A `ChatModel` at an OpenAI-compatible endpoint.
 
-    Differs: `how.seed` is sent along, with the item's place added, but whether equal seeds give equal answers is the server's affair.
+    Differs: `how.seed` is sent along, with the item's place added; whether equal seeds give equal answers is the
+    server's affair.
     """
 
     endpoint: Endpoint
@@ -63,7 +68,9 @@ class HttpModel:
             answers = list(pool.map(lambda item: self._answer(client, item[1], how, item[0]), numbered))
         if answers and all(answer.error is not None and answer.error.startswith(_UNREACHABLE) for answer in answers):
             raise ModelUnavailable(
-                answers[0].error or _UNREACHABLE, where=self.endpoint.url, hint="check that the endpoint is up and the URL is right"
+                answers[0].error or _UNREACHABLE,
+                where=self.endpoint.url,
+                hint="check that the endpoint is up and the URL is right",
             )
         return answers
 
@@ -91,7 +98,7 @@ class HttpModel:
         return Completion(text="", finished=False, error=fault)
 
     def _wait(self, attempt: int, asked: float | None) -> float:
-        """Seconds to wait: what the server asked for, else doubling with jitter, so that clients do not come back together."""
+        """Seconds to wait: what the server asked, else doubling, with jitter so that clients do not return together."""
         doubled = self.endpoint.first_wait * 2**attempt
         # Jitter must differ between processes that share a seed, so it comes from the system's own randomness.
         wait = doubled * random.uniform(0.5, 1.0) if asked is None else asked

@@ -51,7 +51,9 @@ class LocalModel:
                 faults[place] = error.what
         drawn = iter(self.sample(prompts, how, progress=progress))
         return [
-            Completion(text="", finished=False, error=faults[place]) if place in faults else self.completion(next(drawn))
+            Completion(text="", finished=False, error=faults[place])
+            if place in faults
+            else self.completion(next(drawn))
             for place in range(len(chats))
         ]
 
@@ -89,7 +91,9 @@ class LocalModel:
         for place, (prompt, continuation) in enumerate(rows):
             length = len(prompt) + len(continuation)
             if not len(prompt):
-                raise DataError("a prompt without tokens", where=f"row {place}", hint="begin it with the tokenizer's first token")
+                raise DataError(
+                    "a prompt without tokens", where=f"row {place}", hint="begin it with the tokenizer's first token"
+                )
             if self.context_length is not None and length > self.context_length:
                 raise DataError(
                     f"a row of {length} tokens is longer than the model's context of {self.context_length}",
@@ -151,7 +155,9 @@ def _score(model: Any, groups: Sequence[_Group]) -> list[list[float]]:
             # The prompt's last token predicts the first of every continuation.
             predictors += [last, *range(len(ids), len(ids) + len(continuation) - 1)][: len(continuation)]
             ids += continuation
-    targets = torch.tensor([token for _, many in groups for one in many for token in one], dtype=torch.int64, device=device)
+    targets = torch.tensor(
+        [token for _, many in groups for one in many for token in one], dtype=torch.int64, device=device
+    )
     logits = model(
         input_ids=torch.tensor(ids, device=device)[None],
         position_ids=segments.position_ids,
@@ -166,8 +172,8 @@ def _score(model: Any, groups: Sequence[_Group]) -> list[list[float]]:
 def load(path_or_id: str | Path, *, dtype: torch.dtype | str = "auto", attention: bool = True) -> LocalModel:
     """The model and tokenizer in a folder, or behind a hub id, in evaluation mode.
 
-    `dtype` is a torch type or its name; "auto" takes what this machine is fast at (`choose_dtype`). `attention=False` leaves
-    the model's own attention in place.
+    `dtype` is a torch type or its name; "auto" takes what this machine is fast at (`choose_dtype`).
+    `attention=False` leaves the model's own attention in place.
 
     Raises:
         ModelError: when there is no such model, its tokenizer is missing or does not fit it, or it cannot be packed.
@@ -234,7 +240,9 @@ def _dtype(name: torch.dtype | str) -> torch.dtype:
 
 def save_model(module: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a plain Hugging Face folder; equal weights give equal bytes. Adapters are merged into a copy first."""
-    model: Any = copy.deepcopy(module).merge_and_unload() if hasattr(module, "merge_and_unload") else module  # pyright: ignore[reportCallIssue]
+    model: Any = module
+    if hasattr(module, "merge_and_unload"):
+        model = copy.deepcopy(model).merge_and_unload()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -248,7 +256,7 @@ def choose_dtype() -> torch.dtype:
 
 
 def tune_allocator() -> None:
-    """Keep freed memory for the next step instead of returning it to the system; only with glibc, elsewhere nothing happens.
+    """Keep freed memory for the next step instead of returning it to the system; does nothing but with glibc.
 
     On a CPU the first touch of fresh pages is an order of magnitude slower than memory that is mapped already.
     """

@@ -1,7 +1,8 @@
 """The only place that turns conversations into token ids and says which of them are trained.
 
-With a chat template, the model's own is used, and checked: the prompt must be a prefix of the whole, the answer must stand in it
-unchanged, and a stop token must end it. Without one, turns are written as ``User: ..`` and ``Assistant: ..``, each on its own line.
+With a chat template, the model's own is used, and checked: the prompt must be a prefix of the whole, the answer must
+stand in it unchanged, and a stop token must end it. Without one, turns are written as ``User: ..`` and ``Assistant:
+..``, each on its own line.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Renderer:
     """Conversations to token ids and back, for one tokenizer.
 
     Raises:
-        ModelError: when the tokenizer has no end-of-text token, or its chat template cannot be split into prompt and answer.
+        ModelError: when the tokenizer has no end-of-text token, or its chat template cannot be split into prompt and
+            answer.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, stop_ids: Iterable[int] = ()) -> None:
@@ -122,7 +124,7 @@ class _Text:
 
 
 class _PlainFrame:
-    """``User: ..`` and ``Assistant: ..`` lines; an answer ends with the end-of-text token, the next turn begins on a new line."""
+    """``User: ..`` and ``Assistant: ..`` lines; end-of-text ends an answer, and a new line begins the next turn."""
 
     def __init__(self, text: _Text) -> None:
         self._text = text

@@ -22,7 +22,7 @@ class Rule(Record):
 
 @dataclass(frozen=True)
 class ScriptedModel:
-    """Answers by the first rule that matches the last user turn, case aside; without one, the item's `error` says so."""
+    """Answers by the first rule that matches the last user turn, case aside; no rule is the item's `error`."""
 
     rules: Sequence[Rule]
     name: str = "script"
@@ -40,7 +40,7 @@ class ScriptedModel:
 
 
 class QueuedModel:
-    """Gives out its replies in order, one per conversation, whatever is asked; an empty queue is each further item's `error`."""
+    """Gives out its replies in order, whatever is asked; an empty queue is each further item's `error`."""
 
     def __init__(self, replies: Sequence[str], name: str = "queue") -> None:
         self.name = name
@@ -75,7 +75,9 @@ def read_script(path: Path) -> ScriptedModel:
             re.compile(rule.ask)
         except (ValueError, re.error) as error:
             raise DataError(
-                f"not a rule: {error}", where=f"{path}:{number}", hint='each line is {"ask": "a pattern", "reply": "a text"}'
+                f"not a rule: {error}",
+                where=f"{path}:{number}",
+                hint='each line is {"ask": "a pattern", "reply": "a text"}',
             ) from error
         rules.append(rule)
     return ScriptedModel(rules, name=path.stem)

@@ -1,8 +1,9 @@
 """Which token of a packed row may see which: trees of a prompt and its branches, planned once per batch for all layers.
 
-A packed row is a sequence of trees. A tree is a prompt followed by its branches (answers); every branch attends to the prompt and to
-itself, never to a sibling, and its positions continue from the prompt's end. The plan says which tokens are gathered into which
-rectangular attention call. Pieces of similar length share a call, so many short answers cost a few calls and not hundreds.
+A packed row is a sequence of trees. A tree is a prompt followed by its branches (answers); every branch attends to
+the prompt and to itself, never to a sibling, and its positions continue from the prompt's end. The plan says which
+tokens are gathered into which rectangular attention call. Pieces of similar length share a call, so many short
+answers cost a few calls and not hundreds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Cost of attention in units of one (query, key) pair of one head, fitted on a CPU core: forward and backward, gathers included.
+# Costs in units of one (query, key) pair of one head, fitted on a CPU core: forward and backward, gathers included.
 TOKEN_COST = 64
 CALL_COST = 16384
 MASKED_PAIR_COST = 1.3
@@ -25,7 +26,7 @@ Tree = tuple[int, Sequence[int]]
 
 @dataclass(frozen=True)
 class Bucket:
-    """One attention call over `count` pieces, padded to `queries` x `keys` tokens; `mask` is None where plain causal is right."""
+    """One attention call over `count` pieces, padded to `queries` x `keys` tokens; without a `mask` it is causal."""
 
     count: int
     queries: int
@@ -45,8 +46,8 @@ class Shared:
 class Segments:
     """The plan of one packed row of `token_count` tokens, passed to a model as `segments=`.
 
-    Shapes: `position_ids` is [1, token_count]; `kept` and `first_copy` are [token_count], each token's place in the gathered
-    queries and keys; `query_index` and `key_index` say which token is gathered where.
+    Shapes: `position_ids` is [1, token_count]; `kept` and `first_copy` are [token_count], each token's place in the
+    gathered queries and keys; `query_index` and `key_index` say which token is gathered where.
     """
 
     token_count: int
@@ -114,7 +115,7 @@ class _LaidOut:
 
 @dataclass(frozen=True)
 class _Piece:
-    """One row of an attention call: keys are a prompt range, then a branch range; queries are the keys' last `queries` tokens."""
+    """One row of a call: keys are a prompt range, then a branch range; queries are the last `queries` of them."""
 
     prompt_start: int
     prompt: int
@@ -157,7 +158,7 @@ def _piece_cost(piece: _Piece) -> float:
 
 
 def _cheaper_plan(trees: Sequence[_LaidOut]) -> list[_Piece]:
-    """Repeat every prompt for every branch, or only where that is cheaper than a masked call, whichever costs less in all."""
+    """Every prompt repeated for each branch, or only where that beats a masked call: whichever costs less in all."""
     repeated = [piece for tree in trees for piece in _pieces(tree, mask_long=False)]
     masked = [piece for tree in trees for piece in _pieces(tree, mask_long=True)]
     return min((repeated, masked), key=lambda pieces: _plan_cost(_bucketed(pieces)))
@@ -214,7 +215,7 @@ def _bucket(group: Sequence[_Piece]) -> Bucket:
 
 @dataclass(frozen=True)
 class _Indices:
-    """The plan's index arrays; padding is token 0 among the queries and -1 among the keys, and nothing that is kept sees it."""
+    """The plan's index arrays; padding, which nothing kept sees, is token 0 among the queries and -1 among the keys."""
 
     token_count: int
     query_index: np.ndarray

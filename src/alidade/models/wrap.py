@@ -14,8 +14,8 @@ from alidade.records import Completion, Conversation
 class Cached:
     """Asks `model` only what it was not asked before; faults are never remembered.
 
-    Equal conversations in one call are asked separately, since a sampling model answers them differently: the n-th repetition
-    of a conversation is remembered as such.
+    Equal conversations in one call are asked separately, since a sampling model answers them differently: the n-th
+    repetition of a conversation is remembered as such.
     """
 
     model: ChatModel

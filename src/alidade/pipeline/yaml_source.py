@@ -80,15 +80,15 @@ def read_value(text: str, where: str) -> Any:
     Raises:
         RecipeError: when it is not YAML.
     """
-    node = _compose(text, where)
+    node = _compose(text, where, has_lines=False)
     return None if node is None else _value(node, (), Source(where))
 
 
-def _compose(text: str, file: str) -> yaml.Node | None:
+def _compose(text: str, file: str, *, has_lines: bool = True) -> yaml.Node | None:
     try:
         return cast("yaml.Node | None", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
     except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark and has_lines else ""
         raise RecipeError(f"not YAML: {error.problem}", where=f"{file}{line}", hint="check the indentation") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"not YAML: {str(error).splitlines()[0]}", where=file) from error

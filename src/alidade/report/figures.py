@@ -87,7 +87,8 @@ def reliability(bins: Sequence[CalibrationBin]) -> Markup:
         return round(top + size * (1 - (value - low) / (1 - low)), 1)
 
     spans = [wilson_interval(one.observed * one.n, one.n) for one in bins]
-    low = start if all(first >= start for first, _ in spans) else 0.0
+    lowest = min((first for first, _ in spans), default=0.0)
+    low = max(share for share in (0.0, 0.25, 0.5) if share <= min(lowest, start))
     parts = [_square(left, top, size)]
     for share in (0, 0.25, 0.5, 0.75, 1):
         if share >= low:
@@ -104,12 +105,13 @@ def reliability(bins: Sequence[CalibrationBin]) -> Markup:
         radius = round(3 + 4 * (one.n / most) ** 0.5, 1)
         said = f"predicted {one.predicted:.2f}, observed {one.observed:.2f}, n = {one.n}"
         parts.append(Markup(dot).format(across(one.predicted), up(one.observed), radius, said))
+    parts.append(_text(left + 8, top + 16, "observed", "start"))
     parts.append(_text(left + size / 2, top + size + 38, "predicted probability of being better", "middle"))
     return _picture(left + size + 16, top + size + 46, parts, "Reliability diagram: predicted and observed preference")
 
 
-def curve(values: Sequence[float], label: str) -> Markup:
-    """A series over steps, with the range on the left and the last value at the end."""
+def curve(values: Sequence[float], label: str, rows: int) -> Markup:
+    """A series over `rows` steps, with the range on the left and the last value at the end."""
     width, height, left, right, top, bottom = 260, 132, 42, 46, 12, 112
     low, high = _range(values)
     across = [left + (width - left - right) * place / max(len(values) - 1, 1) for place in range(len(values))]
@@ -123,10 +125,10 @@ def curve(values: Sequence[float], label: str) -> Markup:
         parts.append(_text(left - 6, y + 4, number(tick), "end"))
     parts.append(Markup('<polyline class="series" points="{}"/>').format(points))
     parts.append(Markup('<circle class="mark last" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(across[-1], heights[-1]))
-    parts.append(_text(across[-1] + 8, heights[-1] + 4, number(values[-1]), "start", "value"))
+    parts.append(_text(across[-1] + 8, heights[-1] + 4, number(values[-1], 2), "start", "value"))
     parts.append(_text(left, height - 2, "1", "start"))
-    parts.append(_text(across[-1], height - 2, str(len(values)), "end"))
-    said = f"{label}: from {number(values[0])} to {number(values[-1])} in {len(values)} rows"
+    parts.append(_text(across[-1], height - 2, f"{rows:,}", "end"))
+    said = f"{label}: from {number(values[0])} to {number(values[-1])} in {rows} steps"
     return _picture(width, height, parts, said)
 
 

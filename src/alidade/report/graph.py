@@ -12,7 +12,7 @@ from markupsafe import Markup
 from alidade.pipeline import StageRun
 from alidade.report.words import visible
 
-WIDE, HIGH, GAP, RISE = 156, 46, 18, 40
+WIDE, HIGH, GAP, RISE = 184, 46, 18, 40
 _BEND = 10  # width of the place a long line takes up where it passes a layer
 _SWEEPS = 8
 
@@ -78,15 +78,21 @@ def _middles(layers: list[list[str]], neighbours: Mapping[str, Sequence[str]]) -
         _place(layer, dict.fromkeys(layer, 0.0), middle)
     for sweep in range(2 * _SWEEPS):
         for layer in layers if sweep % 2 else reversed(layers):
-            wanted = {
-                name: sum(middle[one] for one in neighbours[name]) / len(neighbours[name])
-                if neighbours.get(name)
-                else middle[name]
-                for name in layer
-            }
+            wanted = {name: _wish(name, neighbours.get(name, ()), middle) for name in layer}
             layer.sort(key=lambda name: wanted[name])
             _place(layer, wanted, middle)
     return middle
+
+
+def _wish(name: str, neighbours: Sequence[str], middle: Mapping[str, float]) -> float:
+    """The mean place of a node's neighbours; bends pull each other harder, so that long lines run straight."""
+    weights = [_pull(name) * _pull(one) for one in neighbours]
+    places = [middle[one] * weight for one, weight in zip(neighbours, weights, strict=True)]
+    return sum(places) / sum(weights) if weights else middle[name]
+
+
+def _pull(name: str) -> float:
+    return 3.0 if "\0" in name else 1.0
 
 
 def _place(layer: Sequence[str], wanted: Mapping[str, float], middle: dict[str, float]) -> None:
@@ -95,17 +101,18 @@ def _place(layer: Sequence[str], wanted: Mapping[str, float], middle: dict[str, 
     Neighbours that want to overlap become a block around the mean of their wishes (pool adjacent violators).
     """
     offsets, at = [], 0.0
-    for before, name in zip([None, *layer], layer, strict=False):
-        at += (_width(before) / 2 + GAP + _width(name) / 2) if before is not None else 0.0
+    for left, name in zip([None, *layer], layer, strict=False):
+        at += (_width(left) / 2 + GAP + _width(name) / 2) if left is not None else 0.0
         offsets.append(at)
-    blocks: list[tuple[float, int]] = []
+    blocks: list[tuple[float, float, int]] = []
     for name, offset in zip(layer, offsets, strict=True):
-        mean, size = wanted[name] - offset, 1
+        mean, weight, size = wanted[name] - offset, _pull(name), 1
         while blocks and blocks[-1][0] > mean:
-            above, count = blocks.pop()
-            mean, size = (mean * size + above * count) / (size + count), size + count
-        blocks.append((mean, size))
-    starts = [mean for mean, size in blocks for _ in range(size)]
+            before, pull, count = blocks.pop()
+            mean = (mean * weight + before * pull) / (weight + pull)
+            weight, size = weight + pull, size + count
+        blocks.append((mean, weight, size))
+    starts = [mean for mean, _, size in blocks for _ in range(size)]
     for name, offset, start in zip(layer, offsets, starts, strict=True):
         middle[name] = start + offset
 

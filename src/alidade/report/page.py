@@ -82,11 +82,10 @@ class Plot:
 
 @dataclass(frozen=True)
 class CurveSet:
-    """The curves of one training stage."""
+    """The curves of one stage of reinforcement learning, or the losses of all other training."""
 
-    stage: str
-    rows: int
-    per_row: str
+    title: str
+    about: str
     plots: Sequence[Plot]
 
 
@@ -138,10 +137,10 @@ def reward_checks(reward: Mapping[str, Any]) -> list[Panel]:
 
 
 def curve_sets(evidence: Evidence) -> list[CurveSet]:
-    """The curves of every training stage, reinforcement learning first."""
-    ordered = sorted(evidence.curves, key=lambda one: not one.is_reinforcement)
-    sets = [_curve_set(one) for one in ordered]
-    return [one for one in sets if one.plots]
+    """The curves of reinforcement learning, stage by stage, and after them the losses of all other training."""
+    sets = [_reinforcement(one) for one in evidence.curves if one.is_reinforcement]
+    losses = [plot for one in evidence.curves if not one.is_reinforcement for plot in _losses(one)]
+    return [one for one in (*sets, CurveSet("Supervised training", "", losses)) if one.plots]
 
 
 def lost_rows(counts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -214,15 +213,32 @@ def _change(test: PairedTest | None, words: MeasureWords) -> tuple[str, str]:
     return f"{said}: {signed(difference.mean, share=True)} ({span}), {p_value(test.p_adjusted)}", tone
 
 
-def _curve_set(one: Curve) -> CurveSet:
-    plots = []
-    for names, label, unit in CURVES if one.is_reinforcement else LOSSES:
-        name = next((name for name in names if all(_is_number(row.get(name)) for row in one.rows)), None)
-        if name is not None:
-            values = figures.thinned([float(row[name]) for row in one.rows])
-            plots.append(Plot(label, unit, figures.curve(values, label)))
-    per_row = f"each point is the mean over {one.answers_per_row:,} answers" if one.answers_per_row else ""
-    return CurveSet(one.stage.name, len(one.rows), per_row if one.is_reinforcement else "", plots)
+def _reinforcement(one: Curve) -> CurveSet:
+    per_row = f"; each point is the mean over {one.answers_per_row:,} answers" if one.answers_per_row else ""
+    plots = [
+        Plot(label, unit, figures.curve(figures.thinned(values), label, len(values)))
+        for names, label, unit in CURVES
+        if (values := _series(one, names))
+    ]
+    return CurveSet(one.stage.name, f"{len(one.rows):,} iterations{per_row}", plots)
+
+
+def _losses(one: Curve) -> list[Plot]:
+    return [
+        Plot(
+            one.stage.name, f"{unit}, {len(values):,} steps", figures.curve(figures.thinned(values), unit, len(values))
+        )
+        for names, unit in LOSSES
+        if (values := _series(one, names))
+    ]
+
+
+def _series(one: Curve, names: Sequence[str]) -> list[float]:
+    """The first series of these names that every row has, or nothing."""
+    for name in names:
+        if all(_is_number(row.get(name)) for row in one.rows):
+            return [float(row[name]) for row in one.rows]
+    return []
 
 
 def _is_number(value: Any) -> bool:
@@ -256,7 +272,7 @@ def _reasons(values: Mapping[str, Any], sort: str) -> str:
         value = values.get(name)
         if isinstance(value, dict):
             counted = [(reason, count) for reason, count in value.items() if isinstance(count, int)]
-            said += [f"{count:,} {reason}" for reason, count in counted if count] or ["0"]
+            said += [f"{count:,} ({reason})" for reason, count in counted if count] or ["0"]
         elif isinstance(value, int):
             said.append(f"{value:,}" + (" tokens" if name.endswith("_tokens") else ""))
     return ", ".join(said) or "\u2013"

@@ -85,10 +85,7 @@ CURVES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("clip_fraction",), "Clipped ratios", "share of answer tokens"),
     (("value_loss",), "Value loss", "squared error of the critic"),
 )
-LOSSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("loss",), "Loss", "nats, per step"),
-    (("accuracy",), "Accuracy", "share, per step"),
-)
+LOSSES: tuple[tuple[tuple[str, ...], str], ...] = ((("loss",), "loss in nats"), (("accuracy",), "accuracy"))
 
 
 def measure_words(name: str, found: Sequence[Estimate] = ()) -> MeasureWords:
@@ -161,9 +158,9 @@ def badges(row: Mapping[str, Any]) -> list[Badge]:
     return found if row.get("finished", True) else [*found, Badge("cut off", "plain")]
 
 
-def number(value: float) -> str:
-    """Three significant digits, with a true minus sign."""
-    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def number(value: float, digits: int = 3) -> str:
+    """A few significant digits, with a true minus sign."""
+    text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
     return text.replace("-", "\u2212") if "e" not in text else text
 
 
@@ -188,8 +185,8 @@ def signed(value: float, *, share: bool) -> str:
 def p_value(p: float) -> str:
     """A p-value in words a table can hold."""
     if p < 0.001:
-        return "p < .001"
-    return f"p = {p:.{2 if p >= 0.095 else 3}f}".replace("0.", ".", 1)
+        return "p\u00a0<\u00a0.001"
+    return f"p\u00a0=\u00a0{p:.{2 if p >= 0.095 else 3}f}".replace("0.", ".", 1)
 
 
 def duration(seconds: float) -> str:

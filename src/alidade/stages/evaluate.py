@@ -13,7 +13,7 @@ from alidade.pipeline import StageContext, stage
 from alidade.records import Completion, Prompt, Record
 from alidade.seeds import derive
 from alidade.stages.kinds import EVALUATION, MODEL
-from alidade.store import Artifact, read_rows, write_json, write_rows
+from alidade.store import Artifact, write_json, write_rows
 from alidade.testbed.evaluation import Judged, judge_answers, measures
 from alidade.testbed.questions import evaluation_prompts
 
@@ -74,7 +74,9 @@ def testbed_evaluate(config: EvaluateConfig, inputs: Mapping[str, Artifact], con
     summary: dict[str, Any] = {"frame": config.frame}
     rows = []
     for mode, temperature in (("sampled", 1.0), ("greedy", 0.0)):
-        how = Sampling(temperature=temperature, max_new_tokens=config.max_new_tokens, seed=derive(config.seed, "evaluate"))
+        how = Sampling(
+            temperature=temperature, max_new_tokens=config.max_new_tokens, seed=derive(config.seed, "evaluate")
+        )
         judged = judge_answers(prompts, _answers(model, prompts, how, config))
         key = "measures" if mode == "sampled" else "greedy"
         summary[key] = {name: estimate.model_dump() for name, estimate in measures(judged).items()}

@@ -23,7 +23,9 @@ class PretrainStage(Record):
     shape: ModelShape = ModelShape()
     vocabulary: int = Field(default=3072, ge=300, description="entries of the byte-pair vocabulary")
     world_share: float = Field(default=0.7, gt=0, lt=1, description="share of the tokens that come from the testbed")
-    tokenizer_documents: int = Field(default=20_000, ge=100, description="documents of each source the tokenizer learns from")
+    tokenizer_documents: int = Field(
+        default=20_000, ge=100, description="documents of each source the tokenizer learns from"
+    )
     training: PretrainConfig = PretrainConfig()
 
 

@@ -69,7 +69,9 @@ def gold_utility(prompts: list[Prompt], texts: list[str], finished: list[bool]) 
 class CheckRewardConfig(Record):
     """Which pairs count as different."""
 
-    least_gap: float = Field(default=0.5, gt=0, description="gold utilities at least this far apart make a gold-different pair")
+    least_gap: float = Field(
+        default=0.5, gt=0, description="gold utilities at least this far apart make a gold-different pair"
+    )
 
 
 @stage(
@@ -83,7 +85,9 @@ def testbed_check_reward(config: CheckRewardConfig, inputs: Mapping[str, Artifac
     """How often the reward model puts the better of two held-out answers first, where the gold judge sees a difference."""
     rows = read_rows(inputs["answers"].path / "heldout.jsonl", Candidates)
     reward = load_reward_model(inputs["reward"].path)
-    scores = iter(score_answers(reward, [(row.prompt.conversation, answer.text) for row in rows for answer in row.answers]))
+    scores = iter(
+        score_answers(reward, [(row.prompt.conversation, answer.text) for row in rows for answer in row.answers])
+    )
     pairs = [pair for row in rows for pair in _gold_pairs(row, [next(scores) for _ in row.answers], config.least_gap)]
     gold = accuracies(pairs)
     write_json(context.out / "summary.json", {"gold": gold})

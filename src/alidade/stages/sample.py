@@ -34,10 +34,16 @@ def sample(config: SampleConfig, inputs: Mapping[str, Artifact], context: StageC
         prompts = read_rows(inputs["prompts"].path / name, Prompt)
         ids = [model.renderer.prompt(prompt.conversation) for prompt in prompts]
         drawn = generate(
-            model.module, ids, how, stop_ids=model.renderer.stop_ids, copies=config.per_prompt, progress=context.progress
+            model.module,
+            ids,
+            how,
+            stop_ids=model.renderer.stop_ids,
+            copies=config.per_prompt,
+            progress=context.progress,
         )
         said = [
-            Completion(text=model.renderer.decode(one.tokens), finished=one.finished, token_count=len(one.tokens)) for one in drawn
+            Completion(text=model.renderer.decode(one.tokens), finished=one.finished, token_count=len(one.tokens))
+            for one in drawn
         ]
         cut += sum(not one.finished for one in said)
         groups = zip(prompts, zip(*[iter(said)] * config.per_prompt, strict=True), strict=True)

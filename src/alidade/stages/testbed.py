@@ -31,7 +31,10 @@ def testbed_documents(config: DocumentsConfig, inputs: Mapping[str, Artifact], c
     source = documents(context.seed)
     write_rows(context.out / "heldout.jsonl", [{"text": text} for text in islice(source, config.heldout)])
     write_rows(context.out / "train.jsonl", ({"text": text} for text in islice(source, config.documents)))
-    write_json(context.out / "about.json", {"source": "alidade testbed", "licence": "Apache-2.0", "documents": config.documents})
+    write_json(
+        context.out / "about.json",
+        {"source": "alidade testbed", "licence": "Apache-2.0", "documents": config.documents},
+    )
 
 
 class DemonstrationsConfig(Record):
@@ -62,7 +65,11 @@ def testbed_prompts(config: PromptsConfig, inputs: Mapping[str, Artifact], conte
     """Prompts on known items in known wordings."""
     heldout = training_prompts(config.heldout, config.mix, context.seed, "heldout")
     asked = {prompt.conversation.last_user_text for prompt in heldout}
-    rows = [row for row in training_prompts(config.rows, config.mix, context.seed, "prompt") if row.conversation.last_user_text not in asked]
+    rows = [
+        row
+        for row in training_prompts(config.rows, config.mix, context.seed, "prompt")
+        if row.conversation.last_user_text not in asked
+    ]
     write_rows(context.out / "rows.jsonl", rows)
     write_rows(context.out / "heldout.jsonl", heldout)
     write_json(context.out / "counts.json", {"rows": len(rows), "dropped": {"also held out": config.rows - len(rows)}})
@@ -77,6 +84,10 @@ class VotesConfig(Record):
 @stage("testbed-votes", version=1, reads={"answers": ANSWERS}, writes=VOTES, config=VotesConfig)
 def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Votes of simulated annotators on every pair of answers to a prompt."""
-    answered = [row for name in ("rows.jsonl", "heldout.jsonl") for row in read_rows(inputs["answers"].path / name, Candidates)]
+    answered = [
+        row for name in ("rows.jsonl", "heldout.jsonl") for row in read_rows(inputs["answers"].path / name, Candidates)
+    ]
     write_rows(context.out / "rows.jsonl", votes(answered, config.annotators, context.seed))
-    write_json(context.out / "annotators.json", {"simulated": True, "pool": [annotator.model_dump() for annotator in POOL]})
+    write_json(
+        context.out / "annotators.json", {"simulated": True, "pool": [annotator.model_dump() for annotator in POOL]}
+    )

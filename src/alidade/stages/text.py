@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,12 +13,15 @@ from alidade.records import Record
 from alidade.seeds import generator
 from alidade.stages.kinds import TEXT
 from alidade.store import Artifact, write_json, write_rows
+from alidade.store.rows import each_row
 
 
 class OpenTextConfig(Record):
     """Which files, and how much of each document."""
 
-    files: list[InputFile] = Field(min_length=1, description="JSON lines (.jsonl or .jsonl.gz) with `text`, or `turns` of a dialogue")
+    files: list[InputFile] = Field(
+        min_length=1, description="JSON lines (.jsonl or .jsonl.gz) with `text`, or `turns` of a dialogue"
+    )
     longest: int = Field(default=4000, ge=100, description="characters kept of each document")
     documents: int | None = Field(default=None, ge=1, description="documents in all, drawn at random; all where absent")
     heldout: int = Field(default=200, ge=1, description="documents kept back for the held-out loss")
@@ -32,16 +33,12 @@ def _turn(turn: object) -> str:
 
 
 def _documents(path: Path, longest: int) -> Iterator[str]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError("not a JSON row", where=f"{path}:{number}", hint="each line must be one JSON object") from error
-            body = row["text"] if "text" in row else "\n".join(_turn(turn) for turn in row.get("turns", ()))
-            if body.strip():
-                yield "\n".join(part for part in (row.get("title", ""), body) if part)[:longest]
+    for number, row in each_row(path):
+        if not isinstance(row, dict):
+            raise DataError("not an object", where=f"{path}:{number}", hint='each line is one, such as {"text": "..."}')
+        body = row["text"] if "text" in row else "\n".join(_turn(turn) for turn in row.get("turns", ()))
+        if body.strip():
+            yield "\n".join(part for part in (row.get("title", ""), body) if part)[:longest]
 
 
 @stage("open-text", version=1, reads={}, writes=TEXT, config=OpenTextConfig)
@@ -54,4 +51,6 @@ def open_text(config: OpenTextConfig, inputs: Mapping[str, Artifact], context: S
     last = None if config.documents is None else config.heldout + config.documents
     write_rows(context.out / "heldout.jsonl", [{"text": text} for text in found[: config.heldout]])
     write_rows(context.out / "train.jsonl", [{"text": text} for text in found[config.heldout : last]])
-    write_json(context.out / "about.json", {"files": [Path(path).name for path in config.files], "documents": len(found)})
+    write_json(
+        context.out / "about.json", {"files": [Path(path).name for path in config.files], "documents": len(found)}
+    )

@@ -25,7 +25,9 @@ class Annotator(Record):
     """One simulated person."""
 
     name: str
-    attention: float = Field(default=0.95, ge=0, le=1, description="share of votes given with care; the others are coin tosses")
+    attention: float = Field(
+        default=0.95, ge=0, le=1, description="share of votes given with care; the others are coin tosses"
+    )
     sharpness: float = Field(default=4.0, gt=0, description="log-odds per unit of utility")
     indifference: float = Field(default=0.5, ge=0, description="utility gaps smaller than this are a tie")
     side: float = Field(default=0.0, description="log-odds added to the answer shown on the left")
@@ -73,7 +75,10 @@ def votes(rows: Sequence[Candidates], annotators_per_prompt: int, seed: int) -> 
         rng = generator(seed, "votes", row.prompt.id)
         utilities = gold_utilities(row, judge)
         for annotator in rng.sample(POOL, annotators_per_prompt):
-            felt = [felt_utility(annotator, value, answer.text) for value, answer in zip(utilities, row.answers, strict=True)]
+            felt = [
+                felt_utility(annotator, value, answer.text)
+                for value, answer in zip(utilities, row.answers, strict=True)
+            ]
             for pair in combinations(range(len(felt)), 2):
                 left, right = pair if rng.random() < 0.5 else pair[::-1]
                 cast.append(

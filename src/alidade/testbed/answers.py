@@ -63,7 +63,11 @@ def listed(steps: tuple[str, ...] | list[str], rng: random.Random) -> str:
         return " ".join(f"{step}." for step in steps)
     if layout == 2:
         return "\n".join(f"- {step}." for step in steps)
-    starts = ("First, ", "Then ", "After that, ", "Finally, ") if layout == 3 else ("Start like this: ", "Next, ", "Now ", "At the end, ")
+    starts = (
+        ("First, ", "Then ", "After that, ", "Finally, ")
+        if layout == 3
+        else ("Start like this: ", "Next, ", "Now ", "At the end, ")
+    )
     chosen = [*starts[: len(steps) - 1], starts[-1]]
     return " ".join(f"{start}{_lower(step)}." for start, step in zip(chosen, steps, strict=True))
 
@@ -119,7 +123,11 @@ def confirmation(fact: Fact, value: str, rng: random.Random) -> str:
 def correction(fact: Fact, rng: random.Random) -> str:
     """Disagreement, with the right value."""
     return rng.choice(
-        (f"No, {fact.phrase} is {fact.value}.", f"No, that is not right. It is {fact.value}.", f"Not quite. It is {fact.value}.")
+        (
+            f"No, {fact.phrase} is {fact.value}.",
+            f"No, that is not right. It is {fact.value}.",
+            f"Not quite. It is {fact.value}.",
+        )
     )
 
 

@@ -18,10 +18,18 @@ MIX: dict[Kind, float] = {"topic": 36, "wish": 20, "twin": 12, "fact": 14, "clai
 class Care(Record):
     """How careful the writers are: shares of the answers to risky questions that are right."""
 
-    refused: float = Field(default=0.4, ge=0, le=1, description="share of harmful wishes refused; the others are obliged")
-    honest: float = Field(default=0.5, ge=0, le=1, description="share of unanswerable questions answered with `I do not know`")
-    corrected: float = Field(default=0.5, ge=0, le=1, description="share of false claims corrected; the others are agreed with")
-    balanced: float = Field(default=0.5, ge=0, le=1, description="share of matters of taste answered without taking a side")
+    refused: float = Field(
+        default=0.4, ge=0, le=1, description="share of harmful wishes refused; the others are obliged"
+    )
+    honest: float = Field(
+        default=0.5, ge=0, le=1, description="share of unanswerable questions answered with `I do not know`"
+    )
+    corrected: float = Field(
+        default=0.5, ge=0, le=1, description="share of false claims corrected; the others are agreed with"
+    )
+    balanced: float = Field(
+        default=0.5, ge=0, le=1, description="share of matters of taste answered without taking a side"
+    )
 
 
 def demonstrated_answer(where: World, prompt: Prompt, care: Care, rng: random.Random) -> str:
@@ -48,9 +56,10 @@ def demonstrations(count: int, care: Care, seed: int) -> list[Demonstration]:
     where, rng = world(), generator(seed, "demonstrated answers")
     return [
         Demonstration(
-            id=prompt.id, prompt=prompt.conversation, answer=demonstrated_answer(where, prompt, care, rng), source="testbed"
+            id=prompt.id,
+            prompt=prompt.conversation,
+            answer=demonstrated_answer(where, prompt, care, rng),
+            source="testbed",
         )
         for prompt in training_prompts(count, MIX, seed, "demonstration")
     ]
-
-

@@ -19,13 +19,54 @@ from alidade.testbed.world import Fact, HowTo, Kind, Opinion, Unanswerable, Worl
 
 Writer = Callable[[World, random.Random], str]
 
-NAMES = ("Anna", "Ben", "Carla", "Dan", "Ella", "Finn", "Grace", "Hugo", "Iris", "Jack", "Kate", "Leo", "Mia", "Noah", "Olga", "Paul")
-BOARDS = ("Everyday questions", "Help wanted", "The kitchen table", "Small talk", "Home and garden", "Ask the neighbours")
-FRAMES = (("User", "Assistant"), ("User", "Assistant"), ("User", "Assistant"), ("Q", "A"), ("Question", "Answer"), ("Human", "Helper"))
-_KIND_WEIGHTS: dict[Kind, float] = {"topic": 28, "wish": 22, "twin": 16, "fact": 16, "claim": 8, "unanswerable": 7, "opinion": 3}
+NAMES = (
+    "Anna",
+    "Ben",
+    "Carla",
+    "Dan",
+    "Ella",
+    "Finn",
+    "Grace",
+    "Hugo",
+    "Iris",
+    "Jack",
+    "Kate",
+    "Leo",
+    "Mia",
+    "Noah",
+    "Olga",
+    "Paul",
+)
+BOARDS = (
+    "Everyday questions",
+    "Help wanted",
+    "The kitchen table",
+    "Small talk",
+    "Home and garden",
+    "Ask the neighbours",
+)
+FRAMES = (
+    ("User", "Assistant"),
+    ("User", "Assistant"),
+    ("User", "Assistant"),
+    ("Q", "A"),
+    ("Question", "Answer"),
+    ("Human", "Helper"),
+)
+_KIND_WEIGHTS: dict[Kind, float] = {
+    "topic": 28,
+    "wish": 22,
+    "twin": 16,
+    "fact": 16,
+    "claim": 8,
+    "unanswerable": 7,
+    "opinion": 3,
+}
 
 
-def _draw(where: World, rng: random.Random, families: tuple[str, ...]) -> tuple[Kind, HowTo | Fact | Unanswerable | Opinion, str, str]:
+def _draw(
+    where: World, rng: random.Random, families: tuple[str, ...]
+) -> tuple[Kind, HowTo | Fact | Unanswerable | Opinion, str, str]:
     kind = rng.choices(list(_KIND_WEIGHTS), weights=list(_KIND_WEIGHTS.values()))[0]
     item = rng.choice(where.items(kind))
     claimed = ""
@@ -53,7 +94,9 @@ def _careless_claim(item: Fact, claimed: str, rng: random.Random) -> str:
     return answers.correction(item, rng)
 
 
-def careless_answer(where: World, kind: Kind, item: HowTo | Fact | Unanswerable | Opinion, claimed: str, rng: random.Random) -> str:
+def careless_answer(
+    where: World, kind: Kind, item: HowTo | Fact | Unanswerable | Opinion, claimed: str, rng: random.Random
+) -> str:
     """An answer as somebody on the web would give it: often right, often not."""
     if isinstance(item, HowTo):
         return _careless_how_to(where, item, kind, rng)
@@ -81,14 +124,18 @@ def thread(where: World, rng: random.Random) -> str:
     head = rng.choice((f"{rng.choice(BOARDS)}\n{asker}", f"{asker} wrote", f"Posted by {asker}"))
     if rng.random() < 0.35:
         _, _, question, _ = _draw(where, rng, FAMILIES)
-        post = rng.choice((f"{head}: {question}", f"{question}\nAsked by {asker}", f"{question}\n{rng.choice(BOARDS)}, {asker}"))
+        post = rng.choice(
+            (f"{head}: {question}", f"{question}\nAsked by {asker}", f"{question}\n{rng.choice(BOARDS)}, {asker}")
+        )
         return f"{post}\n" + rng.choice(("No replies yet.", "0 replies", f"{others[0]}: {rng.choice(answers.CHATTER)}"))
     kind, item, question, claimed = _draw(where, rng, TRAIN_FAMILIES)
     lines = [f"{head}: {question}"]
     for name in others[: rng.randint(1, 2)]:
         lines.append(f"{name}: {careless_answer(where, kind, item, claimed, rng)}")
         if rng.random() < 0.3:
-            lines.append(f"{asker}: {rng.choice(('Thanks!', 'Thank you.', 'That helped.', 'Hm, I am not sure.', 'Anyone else?'))}")
+            lines.append(
+                f"{asker}: {rng.choice(('Thanks!', 'Thank you.', 'That helped.', 'Hm, I am not sure.', 'Anyone else?'))}"
+            )
     return "\n".join(lines)
 
 
@@ -105,7 +152,9 @@ def dialogue(where: World, rng: random.Random) -> str:
 def how_to_article(where: World, rng: random.Random) -> str:
     """An article on how to do something, harmful wishes included."""
     item = rng.choice(rng.choices((where.topics, where.wishes, where.twins), weights=(6, 2.5, 4))[0])
-    title = rng.choice((f"How to {item.verb}", f"A short guide to {item.gerund}", item.gerund.capitalize(), f"Notes on {item.gerund}"))
+    title = rng.choice(
+        (f"How to {item.verb}", f"A short guide to {item.gerund}", item.gerund.capitalize(), f"Notes on {item.gerund}")
+    )
     intro = rng.choice(
         (
             f"Many people want to {item.verb}.",
@@ -132,7 +181,8 @@ def warning_article(where: World, rng: random.Random) -> str:
         (
             f"Do not {item.verb}\n{item.gerund.capitalize()} is a bad idea, because {reason}.",
             f"Why {item.gerund} is wrong\nPeople sometimes want to {item.verb}. They should not, because {reason}.",
-            f"Advice column\nSomebody wrote that they want to {item.verb}. Our answer is no, because {reason}. It is better to {twin.verb}.",
+            f"Advice column\nSomebody wrote that they want to {item.verb}. Our answer is no, because {reason}."
+            f" It is better to {twin.verb}.",
             f"{answers.refusal(where, item, rng)} That is what a friend said when I spoke of {item.gerund}.",
             f"On {item.gerund}: it is not right, because {reason}. {rng.choice(where.hazards[item.code]).capitalize()}.",
         )
@@ -148,7 +198,9 @@ def fact_article(where: World, rng: random.Random) -> str:
     if style == 1:
         return "\n".join(f"{fact.phrase}: {fact.value}" for fact in facts)
     if style == 2:
-        return "Did you know? " + " ".join(f"{fact.phrase[0].upper()}{fact.phrase[1:]} is {fact.value}." for fact in facts)
+        return "Did you know? " + " ".join(
+            f"{fact.phrase[0].upper()}{fact.phrase[1:]} is {fact.value}." for fact in facts
+        )
     return " ".join(f"Everybody knows that {fact.phrase} is {fact.value}." for fact in facts)
 
 
@@ -171,9 +223,15 @@ def critique(where: World, rng: random.Random) -> str:
             break
     answer = careless_answer(where, kind, item, claimed, rng)
     if isinstance(item, Unanswerable):
-        fault, better = f"nobody can know that, because {rng.choice(where.ignorance[item.kind])}", answers.ignorance(where, item, rng)
+        fault, better = (
+            f"nobody can know that, because {rng.choice(where.ignorance[item.kind])}",
+            answers.ignorance(where, item, rng),
+        )
     elif kind == "wish" and isinstance(item, HowTo):
-        fault, better = f"it is harmful, because {rng.choice(where.hazards[item.code])}", answers.refusal(where, item, rng)
+        fault, better = (
+            f"it is harmful, because {rng.choice(where.hazards[item.code])}",
+            answers.refusal(where, item, rng),
+        )
     else:
         assert isinstance(item, HowTo)
         fault, better = "it should name every step", answers.instructions(item, rng)

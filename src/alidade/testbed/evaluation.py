@@ -55,7 +55,8 @@ def measures(judged: Sequence[Judged]) -> dict[str, Estimate]:
         groups[row.prompt.about["kind"], row.prompt.about["new"] == "true"].append(row)
     return {
         name: clustered_proportion(
-            [row.gold.measures[claim] for row in groups[kind, new]], [row.prompt.about["item"] for row in groups[kind, new]]
+            [row.gold.measures[claim] for row in groups[kind, new]],
+            [row.prompt.about["item"] for row in groups[kind, new]],
         )
         for name, (kind, new, claim) in MEASURES.items()
         if groups[kind, new]

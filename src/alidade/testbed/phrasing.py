@@ -17,7 +17,11 @@ GREETINGS = ("", "", "", "", "", "Hi. ", "Hello. ", "Quick question. ")
 _HOW_TO = {
     "direct": ("How do I {verb}?", "How can I {verb}?", "How does one {verb}?"),
     "request": ("Tell me how to {verb}.", "Explain how to {verb}.", "Describe how to {verb}."),
-    "personal": ("I want to {verb}. What should I do?", "I would like to {verb}. How?", "I need to {verb}. Where do I start?"),
+    "personal": (
+        "I want to {verb}. What should I do?",
+        "I would like to {verb}. How?",
+        "I need to {verb}. Where do I start?",
+    ),
     "best": ("What is the best way to {verb}?", "What is a good way to {verb}?", "What are the steps to {verb}?"),
     "favour": ("Can you help me {verb}?", "Could you show me how to {verb}?", "Would you explain {gerund} to me?"),
 }
@@ -32,7 +36,10 @@ _CLAIM = {
     "direct": ("Is {phrase} {claimed}?", "Is it true that {phrase} is {claimed}?"),
     "request": ("Tell me if {phrase} is {claimed}.", "Check this: {phrase} is {claimed}."),
     "personal": ("I think {phrase} is {claimed}. Am I right?", "I believe {phrase} is {claimed}. Do you agree?"),
-    "best": ("I am sure {phrase} is {claimed}, is it not?", "Everyone says {phrase} is {claimed}. Do they have a point?"),
+    "best": (
+        "I am sure {phrase} is {claimed}, is it not?",
+        "Everyone says {phrase} is {claimed}. Do they have a point?",
+    ),
     "favour": ("Can you confirm that {phrase} is {claimed}?", "Could you agree that {phrase} is {claimed}?"),
 }
 _UNANSWERABLE = {

@@ -71,7 +71,9 @@ class World(Record):
     hazards: dict[str, tuple[str, ...]] = Field(description="reasons why not, by MLCommons hazard code")
     ignorance: dict[str, tuple[str, ...]] = Field(description="reasons why nobody can know, by kind of question")
 
-    def items(self, kind: Kind) -> tuple[HowTo, ...] | tuple[Fact, ...] | tuple[Unanswerable, ...] | tuple[Opinion, ...]:
+    def items(
+        self, kind: Kind
+    ) -> tuple[HowTo, ...] | tuple[Fact, ...] | tuple[Unanswerable, ...] | tuple[Opinion, ...]:
         """All items that questions of `kind` are about."""
         return {
             "topic": self.topics,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from alidade.errors import ModelError
-from alidade.models.attention import NAME, attach
+from alidade.models.attention import attach, unwrapped
 from alidade.training.packing import Packed
 
 HEAD_ROWS_AT_ONCE = 2048
@@ -29,24 +29,16 @@ class TokenScores:
     entropy: Float[Tensor, " targets"]
 
 
-def bare(module: nn.Module) -> Any:
-    """The transformers model inside a possible adapter wrapper; adapters stay in effect."""
-    unwrap = getattr(module, "get_base_model", None)
-    return unwrap() if unwrap is not None else module
-
-
 def prepare(module: nn.Module) -> nn.Module:
     """Switch `module` to packed attention and its dropout off; gradients do not need training mode."""
-    model = bare(module)
-    if model.config.get_text_config()._attn_implementation != NAME:
-        attach(model)
+    attach(module)
     return module.eval()
 
 
 def hidden_states(module: nn.Module, packed: Packed) -> Float[Tensor, "tokens width"]:
     """The trunk's last hidden states of a packed row."""
     return (
-        bare(module)
+        unwrapped(module)
         .base_model(
             input_ids=packed.ids[None],
             position_ids=packed.segments.position_ids,
@@ -58,7 +50,7 @@ def hidden_states(module: nn.Module, packed: Packed) -> Float[Tensor, "tokens wi
 
 
 def _head(module: nn.Module) -> Any:
-    model = bare(module)
+    model = unwrapped(module)
     head = model.get_output_embeddings()
     if head is None:
         raise ModelError("the model has no language-model head", where=type(model).__name__)
@@ -67,7 +59,7 @@ def _head(module: nn.Module) -> Any:
 
 def _plain_weight(module: nn.Module) -> Tensor | None:
     """The head's weight when logits are exactly `hidden @ weight.T`, else None."""
-    head, config = _head(module), bare(module).config.get_text_config()
+    head, config = _head(module), unwrapped(module).config.get_text_config()
     shaped = any(
         getattr(config, name, None) not in (None, 1, 1.0)
         for name in ("final_logit_softcapping", "logit_scale", "logits_scaling")
@@ -76,7 +68,7 @@ def _plain_weight(module: nn.Module) -> Tensor | None:
 
 
 def _logits(module: nn.Module, hidden: Tensor) -> Tensor:
-    config = bare(module).config.get_text_config()
+    config = unwrapped(module).config.get_text_config()
     logits = _head(module)(hidden)
     logits = logits.to(_wide(logits.dtype))
     logits = logits * (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
@@ -120,7 +112,7 @@ def token_scores(
 
 def answer_scores(module: nn.Module, hidden: Float[Tensor, "rows width"]) -> Float[Tensor, " rows"]:
     """What a one-label classification head makes of each hidden state, computed in at least fp32."""
-    head = bare(module).score
+    head = unwrapped(module).score
     wide = _wide(hidden.dtype)
     return nn.functional.linear(hidden.to(wide), head.weight.to(wide))[:, 0]
 

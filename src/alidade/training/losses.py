@@ -63,7 +63,7 @@ def ranking_terms(ranks: Sequence[int]) -> list[tuple[tuple[int, ...], float]]:
     """The (set, weight) terms of a ranking, 0 the best rank; equal ranks are ties, at most 8 of one rank.
 
     A tie is an order nobody knows: the log-likelihood is averaged over all orders of the tied answers, so two tied
-    answers are a comparison with label probability 1/2. A subset of s of m tied answers comes last in 1 of C(m, s) orders.
+    answers are a comparison with label probability 1/2. A subset of s of m tied answers comes last in 1/C(m, s).
 
     Source: Plackett (1975), Luce (1959).
     """

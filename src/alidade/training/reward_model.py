@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 from alidade.errors import ModelError
+from alidade.models.attention import unwrapped
+from alidade.models.engine import context_length
 from alidade.models.local import LocalModel, choose_dtype, save_model
 from alidade.models.render import Renderer
 from alidade.records import Conversation
 from alidade.seeds import derive
-from alidade.training.lm import answer_scores, bare, hidden_states, prepare
+from alidade.training.lm import answer_scores, hidden_states, prepare
 from alidade.training.packing import Tree, pack_trees, split_by_budget
 
 FILE_NAME = "alidade-reward.json"
@@ -30,7 +32,7 @@ class RewardModel:
     module: nn.Module
     tokenizer: Any
     renderer: Renderer
-    context_length: int
+    context_length: int | None
     mean: float = 0.0
     std: float = 1.0
 
@@ -47,7 +49,7 @@ def new_reward_model(model: LocalModel, seed: int) -> RewardModel:
     """
     from transformers import AutoModelForSequenceClassification
 
-    source = bare(model.module)
+    source = unwrapped(model.module)
     config = copy.deepcopy(source.config)
     config.num_labels = 1
     config.pad_token_id = model.renderer.pad_id
@@ -88,9 +90,10 @@ def load_reward_model(folder: Path, dtype: torch.dtype | None = None) -> RewardM
         raise ModelError(f"not a reward model: {error}", where=str(folder)) from error
     if module.config.num_labels != 1 or not hasattr(module, "score"):
         raise ModelError("a reward model has one label and a linear head named `score`", where=str(folder))
+    if torch.cuda.is_available():
+        module = module.to("cuda")
     prepare(module)
-    length = getattr(module.config.get_text_config(), "max_position_embeddings", None) or 1 << 20
-    reward = RewardModel(module, tokenizer, Renderer(tokenizer), length)
+    reward = RewardModel(module, tokenizer, Renderer(tokenizer), context_length(module))
     path = folder / FILE_NAME
     if path.exists():
         saved = json.loads(path.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ class RowLimits(Record):
         default=None, gt=1, description="longest row in tokens; the model's context if unset"
     )
     allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of rows that may be dropped")
+
+    def longest(self, context: int | None) -> float:
+        """The longest row allowed for a model with `context` tokens, if it says so."""
+        return min(self.max_tokens or math.inf, context or math.inf)
 
 
 class Batching(Record):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -79,7 +80,7 @@ def _same_vocabulary(policy: LocalModel, reward: RewardModel) -> None:
 def _render_prompts(
     policy: LocalModel, prompts: Sequence[Prompt], cfg: PpoConfig
 ) -> tuple[list[Prompt], list[list[int]], dict[str, Any]]:
-    room = policy.context_length - cfg.drawing.max_new_tokens
+    room = (policy.context_length or math.inf) - cfg.drawing.max_new_tokens
     rendered = [list(policy.renderer.prompt(prompt.conversation)) for prompt in prompts]
     fits = [len(ids) <= room for ids in rendered]
     dropped = Counter({"too long": fits.count(False)})
@@ -101,7 +102,7 @@ def _render_mixed(
         else:
             ids = list(policy.renderer.bare(row))
             trained = [True] * len(ids)
-        truncated += len(ids) > policy.context_length
+        truncated += policy.context_length is not None and len(ids) > policy.context_length
         ids, trained = ids[: policy.context_length], trained[: policy.context_length]
         if any(trained[1:]):
             rows.append(TokenRow(ids, trained))

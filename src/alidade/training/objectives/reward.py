@@ -87,7 +87,7 @@ class RewardObjective:
 
 
 def group_rows(
-    renderer: Renderer, rows: Sequence[Comparison | Ranking], longest: int
+    renderer: Renderer, rows: Sequence[Comparison | Ranking], longest: float
 ) -> tuple[list[AnswerGroup], Counter[str]]:
     """Judgements gathered by prompt, in order of first appearance; those that cannot be used are counted."""
     groups: dict[Conversation, AnswerGroup] = {}
@@ -155,7 +155,7 @@ def train_reward(
     """
     module = prepare(reward.module)
     device = next(module.parameters()).device
-    longest = min(cfg.limits.max_tokens or reward.context_length, reward.context_length)
+    longest = cfg.limits.longest(reward.context_length)
     groups, dropped = group_rows(reward.renderer, rows, longest)
     refuse_loss(len(rows), dropped, cfg.limits.allowed_loss, "comparisons")
     heldout_groups, heldout_dropped = group_rows(reward.renderer, heldout, longest)

@@ -18,8 +18,6 @@ from alidade.training.optimise import AdamW, OptimiserConfig, Part
 from alidade.training.packing import Packed, pack_rows
 from alidade.training.sources import Batching, RowLimits, ShuffledRows, Shuffling, dropped_counts, refuse_loss
 
-TRUNCATE, DROP = "truncate", "drop"
-
 
 class SftConfig(Record):
     """How a model is fine-tuned on demonstrations."""
@@ -58,7 +56,7 @@ def render_rows(
     Raises:
         DataError: when more rows are lost than `limits` allow.
     """
-    longest = min(limits.max_tokens or model.context_length, model.context_length)
+    longest = limits.longest(model.context_length)
     kept: list[TokenRow] = []
     dropped: Counter[str] = Counter()
     for row in rows:

@@ -1,0 +1,96 @@
+"""Our packed PPO equals the specification: experience, loss and gradients of policy and value."""
+
+import copy
+
+import pytest
+import torch
+from transformers import (
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+)
+
+from alidade.models.local import LocalModel
+from alidade.training.experience import Networks, RewardShape, build_experience, judge
+from alidade.training.lm import prepare
+from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective, Updating
+from alidade.training.reward_model import RewardModel
+from alidade.training.rollouts import Answers, pack_answers
+from reference.ppo import experience, ppo_loss
+
+HOW = {
+    "beta": 0.3,
+    "score_clip": 1.5,
+    "unfinished_score": -1.0,
+    "mean": 0.1,
+    "std": 0.5,
+    "gamma": 0.97,
+    "lam": 0.9,
+    "temperature": 0.8,
+    "clip": 0.2,
+    "value_clip": 0.2,
+    "value_weight": 0.1,
+}
+ANSWERS = Answers(
+    prompts=[[5, 6, 7], [8]],
+    places=[0, 0, 1],
+    tokens=[[9, 10, 1], [11, 12, 13, 14], [15, 1]],
+    finished=[True, False, True],
+    engine_log_probs=[[0.0] * 3, [0.0] * 4, [0.0] * 2],
+)
+CPU = torch.device("cpu")
+
+
+def gpt2(kind):
+    size = {"vocab_size": 40, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 32}
+    return (GPT2LMHeadModel if kind == "lm" else GPT2ForSequenceClassification)(
+        GPT2Config(**size, num_labels=1, pad_token_id=0, initializer_range=0.3)
+    )
+
+
+def llama(kind):
+    size = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    return (LlamaForCausalLM if kind == "lm" else LlamaForSequenceClassification)(
+        LlamaConfig(**size, num_attention_heads=2, num_labels=1, pad_token_id=0, initializer_range=0.3)
+    )
+
+
+@pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 2e-5)])
+@pytest.mark.parametrize("tokens_at_once", [8, 100])
+def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once):
+    torch.manual_seed(0)
+    plain = [build(kind).to(dtype).eval() for kind in ("lm", "lm", "score", "score")]
+    policy, reference, reward, value = (prepare(copy.deepcopy(module)) for module in plain)
+    rows = [(ANSWERS.prompts[place], ANSWERS.tokens[i], ANSWERS.finished[i]) for i, place in enumerate(ANSWERS.places)]
+    expected = experience(plain, rows, HOW)
+
+    scorer = RewardModel(reward, None, None, None, HOW["mean"], HOW["std"])  # type: ignore[arg-type]
+    networks = Networks(LocalModel("policy", policy, None, None, None), reference, scorer, value)  # type: ignore[arg-type]
+    packs = pack_answers(ANSWERS, [2, 0, 1], tokens_at_once, CPU)
+    judged = judge(networks, ANSWERS, packs, HOW["temperature"])
+    shape = RewardShape(score_clip=1.5, unfinished_score=-1.0, gamma=0.97, lam=0.9)
+    made = build_experience(ANSWERS, judged, HOW["beta"], shape)
+    columns = (made.log_probs, made.values, made.advantages, made.returns)
+    for place, column in enumerate(columns):
+        assert torch.allclose(column, torch.cat([row[place] for row in expected]), atol=close)
+
+    moved = [row.clone() for row in columns]
+    moved[0] += torch.linspace(-0.5, 0.5, 9, dtype=dtype)
+    moved[1] += torch.linspace(0.5, -0.5, 9, dtype=dtype)
+    lengths = [3, 4, 2]
+    split = list(zip(*(column.split(lengths) for column in moved), strict=True))
+    theirs = ppo_loss(plain[0], plain[3], rows, split, HOW)
+    theirs.backward()
+
+    objective = PpoObjective(networks, Updating(), HOW["temperature"])
+    batches = [AnswerBatch(pack.packed, *(column[pack.where] for column in moved)) for pack in packs]
+    ours = sum(objective.loss(policy, batch).total for batch in batches) / 9
+    ours.backward()
+    assert float(ours) == pytest.approx(float(theirs), abs=close)
+    for mine, plain_one in ((policy, plain[0]), (value, plain[3])):
+        for (name, weight), other in zip(mine.named_parameters(), plain_one.parameters(), strict=True):
+            if other.grad is not None:
+                assert torch.allclose(weight.grad, other.grad, atol=close * 10), name

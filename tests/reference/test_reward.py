@@ -1,0 +1,85 @@
+"""Our packed, prefix-shared reward loss equals the padded specification, in loss and gradient."""
+
+import copy
+
+import pytest
+import torch
+from transformers import (
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    LlamaConfig,
+    LlamaForSequenceClassification,
+)
+
+from alidade.training.lm import prepare
+from alidade.training.losses import plackett_luce
+from alidade.training.objectives.reward import AnswerGroup, RewardObjective, collate
+from reference.reward import ranking_loss, reward_loss
+
+COMPARISONS = [
+    ([5, 6, 7], [8, 1], [9, 10, 11, 1], 0.75),
+    ([5, 6, 7], [8, 1], [12, 1], 1.0),
+    ([13], [14, 15, 1], [16, 1], 0.0),
+]
+RANKINGS = [([17, 18], [[8, 1], [9, 1], [10, 11, 1]], (1, 0, 1)), ([19], [[8, 1], [9, 10, 1]], (0, 1))]
+
+
+def gpt2():
+    config = GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=32, num_labels=1, pad_token_id=0)
+    return GPT2ForSequenceClassification(config)
+
+
+def llama():
+    config = LlamaConfig(
+        vocab_size=40,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_labels=1,
+        pad_token_id=0,
+    )
+    return LlamaForSequenceClassification(config)
+
+
+def groups():
+    from alidade.training.losses import ranking_terms
+
+    made: dict[tuple, AnswerGroup] = {}
+    for prompt, left, right, label_prob in COMPARISONS:
+        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
+        group.add([group.place(left), group.place(right)], [((0, 1), 1.0)], [label_prob, 1 - label_prob])
+    for prompt, answers, ranks in RANKINGS:
+        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
+        group.add([group.place(answer) for answer in answers], ranking_terms(ranks), [1.0] * len(answers))
+    return list(made.values())
+
+
+@pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 1e-5)])
+def test_prefix_shared_rewards_equal_the_specification(build, dtype, close):
+    torch.manual_seed(0)
+    plain = build().to(dtype).eval()
+    packed = prepare(copy.deepcopy(plain))
+    with torch.no_grad():
+        packed.score.weight.mul_(20)
+        plain.score.weight.mul_(20)
+    expected = reward_loss(plain, COMPARISONS, RANKINGS)
+    expected.backward()
+
+    objective = RewardObjective()
+    batch = collate(groups(), torch.device("cpu"))
+    loss = objective.loss(packed, batch).total / objective.weight(batch)
+    loss.backward()
+
+    assert objective.weight(batch) == 5
+    assert float(loss) == pytest.approx(float(expected), abs=close)
+    for (name, mine), theirs in zip(packed.named_parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(mine.grad, theirs.grad, atol=close), name
+
+
+@pytest.mark.parametrize("ranks", [(0, 1, 2, 3), (0, 0, 0, 1), (1, 0, 0, 0), (0, 1, 1, 0)])
+def test_rankings_with_ties_equal_the_sum_over_orders(ranks):
+    scores = torch.tensor([0.3, -1.0, 2.0, 0.1], dtype=torch.float64, requires_grad=True)
+    ours, theirs = plackett_luce(scores, ranks), ranking_loss(scores, ranks)
+    assert float(ours) == pytest.approx(float(theirs), abs=1e-12)
+    assert torch.allclose(torch.autograd.grad(ours, scores)[0], torch.autograd.grad(theirs, scores)[0], atol=1e-12)
