@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -18,15 +18,9 @@ class Tracker(Protocol):
 class Progress(Protocol):
     """Something that can show work in progress."""
 
-    def track(self, total: int, label: str, unit: str, done: int = 0) -> _TrackerContext:
+    def track(self, total: int, label: str, unit: str, done: int = 0) -> AbstractContextManager[Tracker]:
         """Open a bar of `total` units of which `done` are finished already (a resumed run)."""
         ...
-
-
-class _TrackerContext(Protocol):
-    def __enter__(self) -> Tracker: ...
-
-    def __exit__(self, *details: object) -> bool | None: ...
 
 
 class _SilentTracker:
@@ -38,6 +32,6 @@ class SilentProgress:
     """Shows nothing; for tests and libraries."""
 
     @contextmanager
-    def track(self, total: int, label: str, unit: str, done: int = 0) -> Iterator[Tracker]:
+    def track(self, total: int, label: str, unit: str, done: int = 0) -> Generator[Tracker]:
         """Open a bar that is not drawn."""
         yield _SilentTracker()

@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from tests.synthetic_run import tour_stages, write_run
 
 from alidade.report import write_report
-from tests.synthetic_run import tour_stages, write_run
 
 OUTLINE = """\
 What alignment changed
@@ -24,10 +24,10 @@ Lineage
 To reproduce it"""
 
 HEADLINE = """\
-Helpful 80% rlhf, 95% interval 61–91, n = 25
-Proper refusal 76% rlhf, 95% interval 57–89, n = 25
-Honest 100% rlhf, 95% interval 85–100, n = 25
-Over-refusal 8% rlhf, 95% interval 2–25, n = 25"""
+Helpful 80% rlhf, 95% interval 61-91, n = 25
+Proper refusal 96% rlhf, 95% interval 78-99, n = 25
+Honest 96% rlhf, 95% interval 78-99, n = 25
+Over-refusal 4% rlhf, 95% interval 1-21, n = 25"""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def page(tmp_path_factory):
 
 
 def plain(html):
-    return " ".join(re.sub(r"<[^>]+>", "", html).split())
+    return " ".join(re.sub(r"<[^>]+>", "", html).replace("\u2013", "-").split())
 
 
 def test_the_outline_of_the_report(page):

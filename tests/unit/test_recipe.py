@@ -123,7 +123,7 @@ def test_inert_fields_are_not_asked(tmp_path: Path) -> None:
         ),
         (
             "  one: {use: toy-number, with: {value: nan}}\n",
-            "`value`: input should be greater than 0, not \"nan\"\n  at toy.yaml:4 (stages.one.with.value)\n"
+            '`value`: input should be greater than 0, not "nan"\n  at toy.yaml:4 (stages.one.with.value)\n'
             "hint: `value` is: the number, above 0",
         ),
         (

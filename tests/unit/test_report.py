@@ -1,8 +1,10 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
+from tests.synthetic_run import answer_rows, evaluation, losses, mirrored_bins, tour_stages, write_run
 
 from alidade.errors import UsageError
 from alidade.evals import Claim, compare, corrected
@@ -15,7 +17,6 @@ from alidade.report.page import lost_rows
 from alidade.report.summary import calibration
 from alidade.report.words import badges, number, p_value, shortened, signed, visible
 from alidade.stats import proportion
-from tests.synthetic_run import answer_rows, evaluation, losses, mirrored_bins, tour_stages, write_run
 
 HOSTILE = (
     '</p><script>alert(1)</script><img src=x onerror="alert(2)">\u202egnihton\u2066 a\u200bb \x07\x1b[31m \ud83d\ude00'
@@ -339,7 +340,7 @@ def test_every_stage_stands_below_what_it_reads_and_none_overlap():
     plan = lay_out(inputs)
     for layer in plan.layers:
         nodes = sorted(plan.left[name] for name in layer if "\0" not in name)
-        assert all(right - left >= WIDE + GAP - 1e-6 for left, right in zip(nodes, nodes[1:], strict=False))
+        assert all(right - left >= WIDE + GAP - 1e-6 for left, right in pairwise(nodes))
     assert min(plan.left.values()) == 0
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from alidade.store import Store
 
 RUNS = Path("runs")
+_SCHEMES = {"hf", "http", "https", "script"}
 
 
 def run_folder(given: Path | None) -> Path:
@@ -39,14 +40,14 @@ def store_of(folder: Path) -> Store:
 
 
 def model_place(asked: str, run: Path | None) -> str:
-    """Where a model lies: `pilot`, a stage of a run (`rlhf`, `runs/tour:rlhf`), a folder, or a hub id as it stands."""
+    """Where a model lies: `pilot`, a stage of a run (`rlhf`, `runs/tour:rlhf`), a folder, or an address as it stands."""
     from alidade.pipeline import resolve
 
     if asked == "pilot":
         from alidade.testbed.pilot import pilot_folder
 
         return str(pilot_folder())
-    if Path(asked).exists() or asked.startswith(("http://", "https://")):
+    if Path(asked).exists() or asked.partition(":")[0] in _SCHEMES:
         return asked
     folder, colon, stage = asked.rpartition(":")
     if colon and not (Path(folder) / "store").is_dir():
@@ -64,25 +65,24 @@ def model_place(asked: str, run: Path | None) -> str:
 
 
 def open_chat_model(asked: str, run: Path | None) -> ChatModel:
-    """The model called `asked`; see `model_place`. An `http(s)://HOST/v1#NAME` is an OpenAI-compatible endpoint."""
-    place = model_place(asked, run)
-    if place.startswith(("http://", "https://")):
-        from alidade.models.http import Endpoint, HttpModel
+    """The model called `asked`; see `model_place`."""
+    from alidade.models import open_model
 
-        address, _, name = place.partition("#")
-        if not name:
-            raise UsageError("the endpoint's model is not named", where=place, hint=f"write {address}#NAME")
-        return HttpModel(Endpoint(url=address, model=name))
-    from alidade.models.local import load
-
-    return load(place)
+    return open_model(model_place(asked, run))
 
 
 def models_of(folder: Path) -> Sequence[str]:
-    """The names of the stages of a run that made chat models, in the order they were made."""
+    """The names of the stages of a run that made chat models, in the order they were made.
+
+    Raises:
+        UsageError: when there is none.
+    """
     from alidade.pipeline import read_run
 
-    return [stage.name for stage in read_run(folder).stages if stage.kind == "model"]
+    names = [stage.name for stage in read_run(folder).stages if stage.kind == "model"]
+    if not names:
+        raise UsageError("this run made no model to talk to", where=str(folder))
+    return names
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

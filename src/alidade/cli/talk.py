@@ -94,9 +94,10 @@ def _said(completion: Completion) -> str:
 
 
 def _next_line() -> str:
+    typer.echo("you> ", nl=False, err=True)
     try:
-        return typer.prompt("you", default="", show_default=False, prompt_suffix="> ", err=True).strip()
-    except (EOFError, typer.Abort):
+        return input().strip()
+    except EOFError:
         return ""
 
 

@@ -35,7 +35,10 @@ class Sampled:
 class ChatModel(Protocol):
     """Anything that answers conversations."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the model is called in reports."""
+        ...
 
     def reply(self, chats: Sequence[Conversation], how: Sampling) -> list[Completion]:
         """One completion per conversation, in the same order."""

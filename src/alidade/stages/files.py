@@ -40,6 +40,10 @@ OVER_LIMIT = "over the limit"
 NO_END = 1 << 40
 
 
+def _pilot_by_name(value: Any) -> Any:
+    return str(pilot_folder()) if value == PILOT else value
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str | Path) else value
 
@@ -78,8 +82,10 @@ class PromptFilesConfig(FilesConfig):
 class ModelFolderConfig(Record):
     """The model to start from."""
 
-    path: InputReference = Field(
-        default=PILOT, description="a folder, a hub id, or `pilot` for the model that ships with alidade"
+    path: Annotated[InputReference, BeforeValidator(_pilot_by_name)] = Field(
+        default=PILOT,
+        validate_default=True,
+        description="a folder, a hub id, or `pilot` for the model that ships with alidade",
     )
 
 
@@ -191,9 +197,9 @@ def _ruler_before(inputs: Mapping[str, Upstream]) -> Ruler | None:
     """The ruler of a model that is not yet an artifact, where its stage tells what it will be."""
     origin = inputs.get("model")
     if origin is not None and isinstance(origin.config, ModelFolderConfig):
-        return open_ruler(model_place(origin.config))
+        return open_ruler(origin.config.path)
     if origin is not None and isinstance(origin.config, PilotConfig):
-        return open_ruler(pilot_folder())
+        return open_ruler(origin.config.weights)
     return None
 
 
@@ -214,7 +220,7 @@ def check_prompts(config: PromptFilesConfig, inputs: Mapping[str, Upstream]) -> 
 
 def check_model(config: ModelFolderConfig, inputs: Mapping[str, Upstream]) -> None:
     """Open the model: its weights, its tokenizer, its chat template."""
-    open_ruler(model_place(config))
+    open_ruler(config.path)
 
 
 @stage(
@@ -262,10 +268,5 @@ def model_folder(config: ModelFolderConfig, inputs: Mapping[str, Artifact], cont
     """A user's own model as a plain folder."""
     from alidade.models.local import load, save_model
 
-    model = load(model_place(config))
+    model = load(config.path)
     save_model(model.module, model.tokenizer, context.out)
-
-
-def model_place(config: ModelFolderConfig) -> Path | str:
-    """Where the model is: a folder or a hub id."""
-    return pilot_folder() if config.path == PILOT else config.path

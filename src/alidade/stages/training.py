@@ -14,7 +14,7 @@ from alidade.models.local import LocalModel, load, save_model
 from alidade.pipeline import StageContext, stage
 from alidade.records import Comparison, Demonstration, Prompt, Record
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
-from alidade.stages.reward_check import gold_utility, reward_evaluation
+from alidade.stages.reward_check import accuracies, gold_utility
 from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingResult, TrainingRun
@@ -76,10 +76,12 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
     trained = replace(trained, module=merge_lora(trained.module))
     save_reward_model(trained, context.out)
     write_history(context.out, result)
-    evaluation = reward_evaluation(trained, heldout, result.summary["heldout"])
-    write_json(context.out / "evaluation.json", evaluation)
-    if "annotated" in evaluation:
-        context.note("accuracy_on_annotated", evaluation["annotated"]["accuracy"]["mean"])
+    annotated = accuracies(trained, rows, heldout)
+    report = result.summary["heldout"]
+    calibration = {"calibration": report["bins"], "temperature": report["temperature"]} if annotated else {}
+    write_json(context.out / "evaluation.json", {"annotated": annotated} | calibration)
+    if annotated:
+        context.note("accuracy_on_annotated", annotated["accuracy"]["mean"])
 
 
 class PpoStage(Record):

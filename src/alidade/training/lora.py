@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from pydantic import Field
@@ -32,7 +33,10 @@ def add_lora(module: nn.Module, cfg: LoraConfig) -> nn.Module:
         exclude_modules=["score"] if head is not None else None,
     )
     # Adapters in the weights' own type: the optimiser keeps fp32 masters, and no layer's input need be converted.
-    wrapped = peft.get_peft_model(module, config, autocast_adapter_dtype=False)  # pyright: ignore[reportArgumentType]
+    with warnings.catch_warnings():
+        # peft asks transformers for a property that it has renamed.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        wrapped = peft.get_peft_model(module, config, autocast_adapter_dtype=False)  # pyright: ignore[reportArgumentType]
     if isinstance(head, nn.Module):
         head.requires_grad_(True)
     return wrapped

@@ -1,0 +1,129 @@
+"""What must not matter does not: how a step is cut, what stands beside a row, whether gradients are asked for."""
+
+import copy
+
+import pytest
+import torch
+
+from alidade.errors import TrainingStopped
+from alidade.models.local import LocalModel
+from alidade.models.render import Renderer
+from alidade.records import Comparison, Conversation, Prompt
+from alidade.training.experience import Networks
+from alidade.training.fit import TrainingRun
+from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.objectives.ppo import train_ppo, value_from_reward
+from alidade.training.objectives.ppo_update import Drawing, PpoConfig
+from alidade.training.objectives.reward import RewardObjective, collate, group_rows
+from alidade.training.objectives.sft import SftObjective
+from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.packing import Tree, pack_rows, pack_trees
+from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.reward_model import new_reward_model
+
+
+def model(dtype=torch.float32):
+    tokenizer = train_tokenizer(["User: what is red Assistant: yes no blue"] * 5, 300)
+    module = new_model(ModelShape(hidden=16, ffn=32, layers=2, heads=2, context=64), tokenizer, 0, dtype)
+    return LocalModel("tiny", prepare(module), tokenizer, Renderer(tokenizer), 64)
+
+
+def gradient(module, objective, batches):
+    module.zero_grad()
+    optimiser = AdamW([Part("net", module)], OptimiserConfig(clip=1e9))
+    weight = sum(objective.weight(batch) for batch in batches)
+    for batch in batches:
+        (objective.loss(module, batch).total / weight).backward()
+        optimiser.collect()
+    return torch.cat([weight.grad.flatten() for weight in module.parameters() if weight.grad is not None])
+
+
+def test_eight_rows_at_once_equal_eight_times_one_row_for_sft():
+    module, objective = model().module, SftObjective()
+    rows = [(list(range(5, 8 + place)), [False, False] + [True] * (1 + place)) for place in range(8)]
+    together = gradient(module, objective, [pack_rows(rows)])
+    apart = gradient(module, objective, [pack_rows([row]) for row in rows])
+    assert torch.allclose(together, apart, atol=1e-6)
+    assert together.abs().max() > 1e-3
+
+
+def test_eight_prompts_at_once_equal_eight_times_one_prompt_for_rewards():
+    language_model = model()
+    module, objective = new_reward_model(language_model, 0).module, RewardObjective()
+    rows = [
+        Comparison(id=str(place), prompt=Conversation.ask(f"{place}"), left="yes", right="no " * place, label_prob=0.9)
+        for place in range(1, 9)
+    ]
+    groups, _ = group_rows(language_model.renderer, rows, 64)
+    cpu = torch.device("cpu")
+    together = gradient(module, objective, [collate(groups, cpu)])
+    apart = gradient(module, objective, [collate([group], cpu) for group in groups])
+    assert torch.allclose(together, apart, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_scoring_and_training_run_the_same_arithmetic(dtype):
+    module = model(dtype).module
+    packed = pack_trees([Tree([5, 6, 7], [[8, 9], [10, 11, 12]]), Tree([9], [[4]])])
+
+    def scores():
+        return token_scores(module, hidden_states(module, packed)[packed.predictors], packed.targets, 0.9).log_probs
+
+    with_gradient = scores()
+    with torch.no_grad():
+        assert torch.equal(scores(), with_gradient)
+
+
+def networks(policy, reference):
+    reward = new_reward_model(policy, 0)
+    return Networks(policy, reference, reward, value_from_reward(reward))
+
+
+PROMPTS = [Prompt(id=str(place), conversation=Conversation.ask(f"what {place}")) for place in range(4)]
+CFG = PpoConfig(iterations=1, drawing=Drawing(prompts=4, max_new_tokens=6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_ppo_leaves_reference_and_reward_model_alone_and_moves_policy_and_value(dtype):
+    policy = model(dtype)
+    nets = networks(policy, copy.deepcopy(policy.module))
+    before = [copy.deepcopy(list(one.parameters())) for one in (nets.reference, nets.reward.module)]
+    start = [copy.deepcopy(list(one.parameters())) for one in (policy.module, nets.value)]
+    train_ppo(nets, PROMPTS, CFG, TrainingRun())
+    for module, old in zip((nets.reference, nets.reward.module), before, strict=True):
+        assert all(torch.equal(weight, was) for weight, was in zip(module.parameters(), old, strict=True))
+    for module, old in zip((policy.module, nets.value), start, strict=True):
+        assert not all(torch.equal(weight, was) for weight, was in zip(module.parameters(), old, strict=True))
+
+
+def test_ppo_does_not_start_from_a_policy_that_is_not_its_reference():
+    policy = model()
+    reference = copy.deepcopy(policy.module)
+    with torch.no_grad():
+        reference.get_input_embeddings().weight[5:50] += 0.01
+    start = copy.deepcopy(list(policy.module.parameters()))
+    with pytest.raises(TrainingStopped, match="policy and reference differ"):
+        train_ppo(networks(policy, reference), PROMPTS, CFG, TrainingRun())
+    assert all(torch.equal(weight, was) for weight, was in zip(policy.module.parameters(), start, strict=True))
+    train_ppo(networks(policy, reference), PROMPTS, CFG.model_copy(update={"must_start_equal": False}), TrainingRun())
+
+
+class Drifting(torch.nn.Module):
+    """A layer that answers differently each time it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, states):
+        self.calls += 1
+        return states * (1 + 1e-3 * self.calls)
+
+
+def test_ppo_does_not_start_with_a_network_that_is_random():
+    policy = model()
+    nets = networks(policy, copy.deepcopy(policy.module))
+    cfg = CFG.model_copy(update={"must_start_equal": False})
+    policy.module.model.norm = torch.nn.Sequential(policy.module.model.norm, Drifting())
+    with pytest.raises(TrainingStopped):
+        train_ppo(nets, PROMPTS, cfg, TrainingRun())
