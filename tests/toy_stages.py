@@ -23,6 +23,15 @@ class NumberConfig(Record):
     log_every: Inert[int] = Field(default=10, description="shown only")
 
 
+class Nested(Record):
+    depth: int = Field(default=1, description="how deep")
+    width: int = Field(default=2, description="how wide")
+
+
+class NestedConfig(Record):
+    shape: Nested = Nested()
+
+
 class AddConfig(Record):
     factor: float = Field(default=1.0, description="what the sum is multiplied by")
 
@@ -66,6 +75,12 @@ def add(config: AddConfig, inputs: Mapping[str, Artifact], context: StageContext
     """The sum of two or three numbers."""
     total = sum(read_json(artifact.path / "value.json") for artifact in inputs.values())
     write_json(context.out / "value.json", total * config.factor)
+
+
+@stage("toy-nested", version=1, reads={}, writes=NUMBER, config=NestedConfig)
+def nested(config: NestedConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """An area."""
+    write_json(context.out / "value.json", config.shape.depth * config.shape.width)
 
 
 @stage("toy-chance", version=1, reads={}, writes=NUMBER, config=AddConfig)

@@ -56,7 +56,9 @@ def test_exit_codes_tell_whose_turn_it_is(kind: type[AlidadeError], code: int) -
 
 
 def test_the_command_itself_speaks_on_stderr_and_exits_with_2(tmp_path: Path) -> None:
-    (tmp_path / "my.yaml").write_text("name: my\nstages:\n  base: {use: pilot}\n  sft: {use: pilto}\n")
+    (tmp_path / "my.yaml").write_text(
+        "name: my\nstages:\n  a: {use: testbed-demonstrations}\n  b: {use: testbed-demonstration}\n"
+    )
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from alidade.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, str(ROOT / "src"), "plan", "my.yaml"],
@@ -68,6 +70,7 @@ def test_the_command_itself_speaks_on_stderr_and_exits_with_2(tmp_path: Path) ->
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",
-        "error: unknown stage `pilto`\n  at my.yaml:4 (stages.sft.use)\nhint: did you mean `pilot`?\n",
+        "error: unknown stage `testbed-demonstration`\n  at my.yaml:4 (stages.b.use)\n"
+        "hint: did you mean `testbed-demonstrations`?\n",
     )
     assert [path.name for path in tmp_path.iterdir()] == ["my.yaml"]

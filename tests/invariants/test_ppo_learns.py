@@ -4,7 +4,6 @@ import copy
 import dataclasses
 
 import pytest
-import torch
 
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
@@ -37,7 +36,9 @@ def start():
     batching = Batching(epochs=4, rows=12)
     train_sft(policy, rows, SftConfig(batching=batching, optimiser=OptimiserConfig(learning_rate=1e-2)), TrainingRun())
     judged = [
-        Comparison(id=f"{place}", prompt=Conversation.ask(f"what colour is {place}"), left=left, right="blue", label_prob=0)
+        Comparison(
+            id=f"{place}", prompt=Conversation.ask(f"what colour is {place}"), left=left, right="blue", label_prob=0
+        )
         for place in range(10)
         for left in ("red", "green")
     ]
@@ -56,7 +57,7 @@ def run(start, beta, seed=0):
         drawing=Drawing(prompts=20, answers_per_prompt=2, max_new_tokens=6),
         kl=KlControl(beta=beta),
         updating=Updating(value_learning_rate=3e-3),
-        optimiser=OptimiserConfig(learning_rate=3e-3, eps=1e-5),
+        optimiser=OptimiserConfig(learning_rate=2e-3, eps=1e-5, schedule="linear"),
     )
     result = train_ppo(
         networks,
@@ -79,4 +80,4 @@ def test_ppo_learns_what_the_reward_model_likes(start, seed):
 def test_a_large_penalty_keeps_the_policy_near_the_reference(start):
     free, held = run(start, beta=0.0), run(start, beta=3.0)
     assert held[-1]["kl_k3"] < 0.2 * free[-1]["kl_k3"]
-    assert torch.tensor(held[-1]["gold"]) < free[-1]["gold"]
+    assert held[-1]["proxy_reward"] < free[-1]["proxy_reward"]

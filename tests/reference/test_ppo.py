@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from reference.ppo import experience, ppo_loss
 from transformers import (
     GPT2Config,
     GPT2ForSequenceClassification,
@@ -19,7 +20,6 @@ from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective, Updating
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers
-from reference.ppo import experience, ppo_loss
 
 HOW = {
     "beta": 0.3,
@@ -89,7 +89,7 @@ def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once
     batches = [AnswerBatch(pack.packed, *(column[pack.where] for column in moved)) for pack in packs]
     ours = sum(objective.loss(policy, batch).total for batch in batches) / 9
     ours.backward()
-    assert float(ours) == pytest.approx(float(theirs), abs=close)
+    assert ours.item() == pytest.approx(theirs.item(), abs=close)
     for mine, plain_one in ((policy, plain[0]), (value, plain[3])):
         for (name, weight), other in zip(mine.named_parameters(), plain_one.parameters(), strict=True):
             if other.grad is not None:

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from reference.reward import ranking_loss, reward_loss
 from transformers import (
     GPT2Config,
     GPT2ForSequenceClassification,
@@ -14,7 +15,6 @@ from transformers import (
 from alidade.training.lm import prepare
 from alidade.training.losses import plackett_luce
 from alidade.training.objectives.reward import AnswerGroup, RewardObjective, collate
-from reference.reward import ranking_loss, reward_loss
 
 COMPARISONS = [
     ([5, 6, 7], [8, 1], [9, 10, 11, 1], 0.75),
@@ -72,7 +72,7 @@ def test_prefix_shared_rewards_equal_the_specification(build, dtype, close):
     loss.backward()
 
     assert objective.weight(batch) == 5
-    assert float(loss) == pytest.approx(float(expected), abs=close)
+    assert loss.item() == pytest.approx(expected.item(), abs=close)
     for (name, mine), theirs in zip(packed.named_parameters(), plain.parameters(), strict=True):
         assert torch.allclose(mine.grad, theirs.grad, atol=close), name
 
@@ -81,5 +81,5 @@ def test_prefix_shared_rewards_equal_the_specification(build, dtype, close):
 def test_rankings_with_ties_equal_the_sum_over_orders(ranks):
     scores = torch.tensor([0.3, -1.0, 2.0, 0.1], dtype=torch.float64, requires_grad=True)
     ours, theirs = plackett_luce(scores, ranks), ranking_loss(scores, ranks)
-    assert float(ours) == pytest.approx(float(theirs), abs=1e-12)
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-12)
     assert torch.allclose(torch.autograd.grad(ours, scores)[0], torch.autograd.grad(theirs, scores)[0], atol=1e-12)

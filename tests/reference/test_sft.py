@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
+from reference.sft import sft_loss
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from alidade.training.lm import prepare
 from alidade.training.objectives.sft import SftObjective
 from alidade.training.packing import pack_rows
-from reference.sft import sft_loss
 
 PROMPTS = [[5, 6, 7, 8], [9, 10], [11]]
 ANSWERS = [[12, 13, 1], [14, 1], [15, 16, 17, 18, 1]]
@@ -42,7 +42,7 @@ def test_packed_sft_equals_the_specification(build, dtype, close, blocks):
     for loss in losses:
         loss.backward()
 
-    assert sum(float(loss) for loss in losses) == pytest.approx(float(expected), abs=close)
+    assert sum(loss.item() for loss in losses) == pytest.approx(expected.item(), abs=close)
     for (name, mine), theirs in zip(packed.named_parameters(), plain.parameters(), strict=True):
         if theirs.grad is not None:
             assert mine.grad is not None, name

@@ -49,9 +49,7 @@ def test_whitened_rewards_keep_their_mean():
     made = judged([-1.0] * 5, [-1.0] * 5, [0.0] * 5, [2, -1])
     shape = RewardShape(whiten=True, gamma=1, lam=1)
     returns = build_experience(answers(), made, 0.1, shape).returns
-    assert (returns[0] + returns[2]).item() == pytest.approx(
-        _white_total([0, 2, 0, 0, -1]), abs=1e-6
-    )
+    assert (returns[0] + returns[2]).item() == pytest.approx(_white_total([0, 2, 0, 0, -1]), abs=1e-6)
 
 
 def _white_total(rewards):

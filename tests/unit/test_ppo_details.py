@@ -7,6 +7,7 @@ property that rules them out: there is no padding, so nothing can be read from a
 import copy
 import dataclasses
 import math
+from itertools import chain
 
 import pytest
 import torch
@@ -247,7 +248,7 @@ def test_19_every_epoch_visits_every_answer_once_in_a_fresh_order():
     drawn = source(networks(), PpoConfig(drawing=SMALL, updating=Updating(minibatches=3)))
     answers, _ = drawn._draw()
     one, two = (drawn._parts(answers, epoch) for epoch in (0, 1))
-    assert sorted(sum(one, [])) == sorted(sum(two, [])) == list(range(12))
+    assert sorted(chain(*one)) == sorted(chain(*two)) == list(range(12))
     assert one != two
     assert [len(part) for part in one] == [4, 4, 4]
 
@@ -368,4 +369,6 @@ def test_28_adapters_need_no_reference_network(dtype):
     result = train_ppo(Networks(adapted, None, reward, value), prompts(), cfg, TrainingRun())
     assert result.history[0]["kl"] == 0
     assert result.history[1]["kl_k3"] > 0
-    assert all(torch.equal(weight, frozen[name]) for name, weight in adapted.module.named_parameters() if name in frozen)
+    assert all(
+        torch.equal(weight, frozen[name]) for name, weight in adapted.module.named_parameters() if name in frozen
+    )

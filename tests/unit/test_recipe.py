@@ -75,6 +75,19 @@ def test_quick_values_replace_and_set_comes_last(tmp_path: Path) -> None:
     assert value(load(tmp_path, SUM, "one.value=4", more=more, quick=True)) == 4
 
 
+def test_quick_and_set_reach_into_nested_fields_and_leave_their_neighbours(tmp_path: Path) -> None:
+    stages = "  n: {use: toy-nested, with: {shape: {depth: 5}}}\n"
+    quick = load(tmp_path, stages, more="quick:\n  n: {shape: {width: 7}}\n", quick=True)
+    assert quick.stages["n"].asked == {"shape": {"depth": 5, "width": 7}}
+    assert load(tmp_path, stages, "n.shape.width=9").stages["n"].asked == {"shape": {"depth": 5, "width": 9}}
+
+
+def test_an_unknown_nested_field_offers_the_nearest_of_its_own_record(tmp_path: Path) -> None:
+    assert refused(tmp_path, "  n: {use: toy-nested}\n", "n.shape.widht=3") == (
+        "unknown field `widht`\n  at --set n.shape.widht=3 (stages.n.with.shape.widht)\nhint: did you mean `width`?"
+    )
+
+
 def test_a_seed_argument_replaces_the_recipes(tmp_path: Path) -> None:
     assert load_recipe(write_recipe(tmp_path, SUM), seed=3).seed == 3
 

@@ -6,7 +6,7 @@
     seed: 0
     stages:
       sft: {use: sft, in: {model: base, demonstrations: demos}, with: {lr: 6.0e-4}}
-    quick:                # with --quick these values replace those above
+    quick:                # with --quick these values replace those above; mappings are merged
       sft: {rows: 300}
     report: {...}         # handed to the report as it is
 
@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 
 from alidade.digest import canonical_json
 from alidade.errors import RecipeError
-from alidade.pipeline.marks import missing_inputs, result_bearing
+from alidade.pipeline.marks import Place, missing_inputs, result_bearing
 from alidade.pipeline.stage import Stage, Upstream, stage_named
 from alidade.pipeline.yaml_source import Source, read_source, read_value
 from alidade.registry import did_you_mean
@@ -178,7 +178,16 @@ def _overlay(source: Source, stages: Mapping[str, Any], *, apply: bool) -> None:
             if field not in known:
                 raise RecipeError(f"unknown field `{field}`", where=where, hint=did_you_mean(field, known))
             if apply:
-                source.put(("stages", name, "with", field), value, source.places[("quick", name, field)])
+                _merge(source, ("stages", name, "with", field), value, ("quick", name, field))
+
+
+def _merge(source: Source, place: Place, value: Any, origin: Place) -> None:
+    """Put an overlay's value in its place: mappings field by field, anything else as a whole."""
+    if isinstance(value, dict) and value:
+        for field, below in cast("dict[str, Any]", value).items():
+            _merge(source, (*place, field), below, (*origin, field))
+    else:
+        source.put(place, value, source.places[origin])
 
 
 def _set(source: Source, stages: Mapping[str, Any], assignment: str) -> None:

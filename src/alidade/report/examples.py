@@ -54,7 +54,7 @@ def examples(columns: Sequence[Column]) -> list[Example]:
     found = []
     for row in _dozen(shared):
         said = [_answer(asked, answers, place, str(row["prompt_id"])) for place in heads]
-        found.append(Example(str(row.get("prompt", "")), _kind(row), said))
+        found.append(Example(shortened(str(row.get("prompt", ""))), _kind(row), said))
     return found
 
 

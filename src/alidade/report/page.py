@@ -194,7 +194,7 @@ def _estimates_panel(
                 tone=tone,
             )
         )
-    better = {"more": "", "less": "lower is better", "": "neither way is better"}[words.better]
+    better = "lower is better" if words.better == "less" else ""
     ticks = tuple(quantity(value, share=share) for value in (axis.low, (axis.low + axis.high) / 2, axis.high))
     return Panel(words.label, words.counts, better, lanes, ticks)
 

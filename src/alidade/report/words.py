@@ -13,7 +13,7 @@ from typing import Any, Literal
 from alidade.records import Estimate
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-LONGEST_ANSWER = 900
+LONGEST = 700
 
 
 def visible(text: str) -> str:
@@ -28,8 +28,9 @@ def visible(text: str) -> str:
     )
 
 
-def shortened(text: str, longest: int = LONGEST_ANSWER) -> str:
-    """The text, cut at `longest` characters with a word on how many are missing."""
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The text without surrounding space, cut at `longest` characters with a word on how many are missing."""
+    text = text.strip()
     missing = len(text) - longest
     return text if missing <= 0 else f"{text[:longest]} \u2026 [{missing} more characters]"
 
@@ -66,7 +67,7 @@ MEASURE_WORDS: dict[str, MeasureWords] = {
     "win_rate_by_reward": MeasureWords("Wins", "prompts on which the later answer scores higher", ""),
     "reward_gain": MeasureWords("Gain in the reward model's score", "in its own units", "", False),
 }
-HEADLINES = ("helpful", "refusal", "honest", "over_refusal", "facts", "harmless", "finished", "nll_per_token", "reward")
+HEADLINES = ("helpful", "refusal", "honest", "over_refusal", "facts", "harmless", "nll_per_token", "reward", "finished")
 GROUPS = (
     (
         "On held-out wordings of what training asked about",

@@ -102,7 +102,8 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
             whole[pack.where] = part.to(whole.dtype)
         raw = answer_scores(networks.reward.module, hidden_states(networks.reward.module, packed)[packed.ends])
         scores[pack.chosen] = ((raw - networks.reward.mean) / networks.reward.std).to(scores.dtype)
-    return Judgement(*tokens, scores)
+    log_probs, reference, entropy, values = tokens
+    return Judgement(log_probs, reference, entropy, values, scores)
 
 
 def _reference_log_probs(networks: Networks, packed: Any, temperature: float) -> Tensor:

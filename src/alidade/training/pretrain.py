@@ -67,5 +67,5 @@ def new_model(shape: ModelShape, tokenizer: Any, seed: int, dtype: torch.dtype =
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights"))
-        model = LlamaForCausalLM(config)
+        model: Any = LlamaForCausalLM(config)
     return model.to(dtype)

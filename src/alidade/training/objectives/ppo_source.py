@@ -98,9 +98,10 @@ class PpoSource:
         """The next prompts: every prompt once, in a fresh order each time round."""
         count, size = self._cfg.drawing.prompts, len(self._task.ids)
         chosen: list[int] = []
+        order: list[int] = []
         for at in range(self._iteration * count, (self._iteration + 1) * count):
             lap, place = divmod(at, size)
-            if not chosen or place == 0:
+            if not order or place == 0:
                 order = list(range(size))
                 generator(self._seed, "prompts", lap).shuffle(order)
             chosen.append(order[place])

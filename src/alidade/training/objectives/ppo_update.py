@@ -40,7 +40,7 @@ class Updating(Record):
     value_weight: float = Field(default=0.1, gt=0)
     value_learning_rate: float = Field(default=5e-4, gt=0)
     target_kl: float | None = Field(
-        default=None, gt=0, description="nats a token from the old policy that end an iteration"
+        default=0.1, gt=0, description="nats a token from the old policy that end an iteration early"
     )
     tokens_at_once: int = Field(default=4096, gt=0, description="tokens of one forward pass")
 
