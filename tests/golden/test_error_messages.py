@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alidade.cli.main import error_text
+from alidade.cli.main import _explained, error_text
 from alidade.errors import (
     AlidadeError,
     DataError,
@@ -32,6 +32,12 @@ def test_an_error_has_three_lines() -> None:
 
 def test_an_error_without_place_or_hint_has_one_line() -> None:
     assert error_text(StoreError("the disk is full")) == "error: the disk is full"
+
+
+def test_what_nobody_foresaw_has_a_message_too() -> None:
+    assert error_text(_explained(KeyError("x"))) == "error: unexpected KeyError: 'x'\nhint: --debug shows where"
+    full = error_text(_explained(OSError(28, "No space left on device")))
+    assert full.startswith("error: the disk is full\n")
 
 
 @pytest.mark.parametrize(

@@ -44,26 +44,31 @@ def same(left: Any, right: Any) -> bool:
     return left == right
 
 
+@settings(max_examples=60, deadline=None)
 @given(values)
 def test_the_order_of_keys_does_not_matter(value: Any) -> None:
     assert canonical_json(shuffled(value)) == canonical_json(value)
 
 
+@settings(max_examples=60, deadline=None)
 @given(values, values)
 def test_bytes_are_equal_exactly_when_values_are(left: Any, right: Any) -> None:
     assert (canonical_json(left) == canonical_json(right)) == same(left, right)
 
 
+@settings(max_examples=60, deadline=None)
 @given(values)
 def test_the_value_can_be_read_back(value: Any) -> None:
     assert same(json.loads(canonical_json(value).decode("utf-8", "surrogatepass")), value)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_keep_every_bit(number: float) -> None:
     assert json.loads(canonical_json(number)).hex() == number.hex()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(HOSTILE, max_size=5), max_size=4), st.lists(st.text(HOSTILE, max_size=5), max_size=4))
 def test_lists_that_join_to_the_same_text_have_different_digests(left: list[str], right: list[str]) -> None:
     assert (digest_of(left) == digest_of(right)) == (left == right)

@@ -111,9 +111,12 @@ def test_sampling_follows_the_distribution():
     )
     counts = torch.bincount(torch.tensor([one.tokens[0] for one in sampled]), minlength=50).double()
     common = probabilities * count >= 5
-    observed = [*counts[common].tolist(), float(counts[~common].sum())]
-    expected = [*(probabilities[common] * count).tolist(), float(probabilities[~common].sum() * count)]
-    assert stats.chisquare(observed, expected, sum_check=False).pvalue > 1e-3
+    assert common.sum() > 20
+    observed, expected = counts[common], probabilities[common] * count
+    if (~common).any():
+        observed = torch.cat([observed, counts[~common].sum()[None]])
+        expected = torch.cat([expected, count - expected.sum()[None]])
+    assert stats.chisquare(observed.numpy(), expected.numpy()).pvalue > 1e-3
 
 
 def test_the_second_token_is_drawn_independently_of_the_first():
@@ -126,8 +129,8 @@ def test_the_second_token_is_drawn_independently_of_the_first():
 
 def test_a_token_of_probability_zero_is_never_drawn():
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]]).expand(4, -1)
-    noise = torch.tensor([0.0, 0.5, 1 - 2**-53, 0.499999])
-    assert draw(logits, 1.0, noise.double())[0].tolist() == [1, 3, 3, 1]
+    noise = torch.tensor([0.0, 0.5, 1 - 2**-53, 0.499999], dtype=torch.float64)
+    assert draw(logits, 1.0, noise)[0].tolist() == [1, 3, 3, 1]
 
 
 def test_logits_that_are_not_numbers_are_refused():
@@ -159,6 +162,7 @@ def test_prompts_that_cannot_be_continued_are_refused_by_place(prompt, message):
     assert caught.value.where == "prompt 1"
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 def test_adapters_take_part():
     module = tiny()
     base = [one.tokens for one in generate(module, PROMPTS, Sampling(temperature=0, max_new_tokens=8), stop_ids=[2])]

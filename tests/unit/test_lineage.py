@@ -73,6 +73,20 @@ def test_a_prompt_is_explained_by_what_was_made_of_it(tmp_path: Path) -> None:
     assert [row.row["id"] for row in found.rows] == ["v0", "v2", "p0/0-1"]
 
 
+def test_rows_of_the_same_name_in_unrelated_artifacts_are_left_out(tmp_path: Path) -> None:
+    stages = PAIRS + "  apart: {use: toy-votes, with: {rows: 6}}\n"
+    found = explain(store_of(tmp_path, stages), "p1/0-1")
+    assert {row.manifest.name for row in found.rows} == {"votes", "pairs"}
+    assert [step.manifest.name for step in found.steps] == ["pairs"]
+
+
+def test_a_row_of_two_artifacts_is_explained_in_both(tmp_path: Path) -> None:
+    stages = PAIRS + "  apart: {use: toy-votes, with: {rows: 6}}\n"
+    found = explain(store_of(tmp_path, stages), "v1")
+    assert [row.manifest.name for row in found.rows] == ["votes", "apart"]
+    assert [step.manifest.name for step in found.steps] == ["votes", "apart"]
+
+
 def test_a_row_nobody_holds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing here is called `p77`"):
         explain(store_of(tmp_path, PAIRS), "p77")

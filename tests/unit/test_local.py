@@ -83,6 +83,7 @@ def test_plain_transformers_reads_what_was_saved(folder):
     assert plain.config._attn_implementation == "sdpa"
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 def test_adapters_are_merged_into_what_is_saved_and_stay_in_what_is_trained(tmp_path):
     adapted = get_peft_model(module(), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
     save_model(adapted, tokenizer(), tmp_path / "merged")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +51,8 @@ def options(
 
 def main() -> None:
     """Run the command line, and turn errors into messages and exit codes."""
+    # Ours is the only progress to be shown: that of the model libraries would fall between our lines.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     is_debug = len(arguments) < len(sys.argv) - 1
     try:
@@ -65,8 +69,17 @@ def main() -> None:
     except Exception as error:
         if is_debug:
             raise
-        typer.echo(f"error: unexpected {type(error).__name__}: {error}\nhint: --debug shows where", err=True)
+        typer.echo(error_text(_explained(error)), err=True)
         sys.exit(1)
+
+
+def _explained(error: Exception) -> AlidadeError:
+    """What nobody foresaw, in words."""
+    from alidade.store.store import full_disk, is_full_disk
+
+    if is_full_disk(error):
+        return full_disk(Path.cwd())
+    return AlidadeError(f"unexpected {type(error).__name__}: {error}", hint="--debug shows where")
 
 
 def error_text(error: AlidadeError) -> str:

@@ -172,7 +172,10 @@ def _is_estimate(value: Any) -> bool:
 
 
 def _estimate(value: Any) -> str:
-    return f"{value['mean']:.2f} ({value['low']:.2f}-{value['high']:.2f})" if _is_estimate(value) else ""
+    if not _is_estimate(value):
+        return ""
+    mean, low, high = (f"{value[name]:.2f}".removeprefix("0") for name in ("mean", "low", "high"))
+    return f"{mean} ({low}-{high})"
 
 
 def _number(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from alidade.cli.options import JsonOption, RunOption
 if TYPE_CHECKING:
     from alidade.pipeline import RowFound, Step
 
-_SHOWN_ROWS = 12
+_SHOWN_ROWS = 4
 _LONGEST = 160
 
 
@@ -32,14 +33,19 @@ def why(
             {"asked": asked, "rows": [_row(row) for row in found.rows], "steps": [_step(s) for s in found.steps]}
         )
         return
-    for row in found.rows[:_SHOWN_ROWS]:
-        typer.echo(f"{row.manifest.name}/{row.file}:{row.line}  {_cut(json.dumps(row.row, ensure_ascii=False))}")
-    if len(found.rows) > _SHOWN_ROWS:
-        typer.echo(f"... and {len(found.rows) - _SHOWN_ROWS} more rows (--json shows all)")
+    for (name, file), rows in groupby(found.rows, key=lambda row: (row.manifest.name, row.file)):
+        _show_rows(f"{name}/{file}", list(rows))
     seen: set[str] = set()
     for step in found.steps:
         for line in lineage_lines(step, seen):
             typer.echo(line)
+
+
+def _show_rows(place: str, rows: list[RowFound]) -> None:
+    for row in rows[:_SHOWN_ROWS]:
+        typer.echo(f"{place}:{row.line}  {_cut(json.dumps(row.row, ensure_ascii=False))}")
+    if len(rows) > _SHOWN_ROWS:
+        typer.echo(f"{place}: and {len(rows) - _SHOWN_ROWS} more (--json shows all)")
 
 
 def lineage_lines(step: Step, seen: set[str], depth: int = 0, label: str = "") -> list[str]:

@@ -283,7 +283,9 @@ def _draw(logits: Tensor, temperature: float, noise: Tensor) -> tuple[Tensor, Te
         tokens = logits.argmax(-1)
     else:
         cumulative = log_probs.exp().cumsum(-1, dtype=torch.float64)
-        threshold = noise[:, None] * cumulative[:, -1:]
+        total = cumulative[:, -1:]
+        # Rounding must not reach the total: the tokens behind the last possible one have no probability.
+        threshold = (noise[:, None] * total).minimum(total.nextafter(torch.zeros_like(total)))
         tokens = torch.searchsorted(cumulative, threshold, right=True)[:, 0].clamp_max_(logits.shape[1] - 1)
     chosen = log_probs.gather(1, tokens[:, None])[:, 0]
     if bool(chosen.isnan().any()):

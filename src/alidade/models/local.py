@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import json
 import platform
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from alidade.errors import AlidadeError, DataError, ModelError
 from alidade.models.attention import attach, unwrapped
@@ -24,6 +28,7 @@ from alidade.progress import Progress
 from alidade.records import Completion, Conversation
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
+PLACE_FIELDS = ("is_local", "local_files_only", "name_or_path")
 SCORE_TOKENS = 8192
 LOGIT_BYTES = 1 << 28
 GIBIBYTE = 1 << 30
@@ -183,10 +188,11 @@ def load(path_or_id: str | Path, *, dtype: torch.dtype | str = "auto", attention
     where = f"model {source!r}"
     kind = choose_dtype() if dtype == "auto" else _dtype(dtype)
     try:
-        AutoConfig.from_pretrained(source)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        module = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+        with _quiet():
+            AutoConfig.from_pretrained(source)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            module = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(
             f"the model cannot be loaded: {error}",
             where=where,
@@ -243,8 +249,28 @@ def save_model(module: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Pa
     model: Any = module
     if hasattr(module, "merge_and_unload"):
         model = copy.deepcopy(model).merge_and_unload()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with _quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    _forget_the_place(folder / "tokenizer_config.json")
+
+
+def _forget_the_place(config: Path) -> None:
+    """A tokenizer notes whether it was read from a folder; what is saved must not depend on that."""
+    kept = {name: value for name, value in json.loads(config.read_text("utf-8")).items() if name not in PLACE_FIELDS}
+    config.write_text(json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars that transformers draws: alidade reports progress itself."""
+    drawn = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if drawn:
+            logging.enable_progress_bar()
 
 
 def choose_dtype() -> torch.dtype:

@@ -13,6 +13,7 @@ from alidade.store import Manifest, Store
 from alidade.store.rows import each_row
 
 _LEAST_PREFIX = 4
+_ITSELF, _NAMES_IT, _ABOVE_IT = 3, 2, 1
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class Step:
 
 @dataclass(frozen=True)
 class RowFound:
-    """A row that carries the id asked for, or an id it is part of, and the artifact that holds it."""
+    """A row that has to do with the id asked for, and the artifact that holds it; the higher `nearness`, the closer."""
 
     manifest: Manifest
     file: str
     line: int
     row: Any
+    nearness: int
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,27 @@ class Explanation:
 def explain(store: Store, asked: str) -> Explanation:
     """What made an artifact (its digest, key or a prefix of either), a stage (its name) or a row (its id).
 
+    A row's id means the rows that carry it, and in the artifacts they were made from those that carry it or an id it
+    begins with (the pair `p7/0-1` comes from the prompt `p7`).
+
     Raises:
         UsageError: when nothing here is called that.
     """
     try:
         return Explanation(asked, (), (walk_up(store, resolve(store, asked)),))
     except UsageError:
-        rows = tuple(_rows(store, asked))
+        rows = list(_rows(store, asked))
         if not rows:
             raise
-    below = {found.manifest.digest for found in rows}
+    holders = {found.manifest.digest for found in rows if found.nearness == _ITSELF}
+    if holders:
+        related = _with_all_above(holders, store.manifests())
+        rows = [found for found in rows if found.manifest.digest in related]
+    below = holders or {found.manifest.digest for found in rows}
     above = {record.digest for found in rows for record in found.manifest.inputs.values()}
-    # The steps of the latest holders reach all the others, so only those are walked.
-    ends = [manifest for manifest in _newest(store) if manifest.digest in below - above]
-    return Explanation(asked, rows, tuple(walk_up(store, manifest) for manifest in ends))
+    # The steps of the last artifacts reach all the others, so only those are walked.
+    ends = {found.manifest.digest: found.manifest for found in rows if found.manifest.digest in below - above}
+    return Explanation(asked, tuple(rows), tuple(walk_up(store, manifest) for manifest in ends.values()))
 
 
 def resolve(store: Store, asked: str) -> Manifest:
@@ -107,9 +116,21 @@ def _newest(store: Store) -> list[Manifest]:
     return list(reversed(store.manifests()))
 
 
+def _with_all_above(digests: set[str], manifests: Sequence[Manifest]) -> set[str]:
+    """These artifacts and all they were made from."""
+    inputs = {one.digest: {record.digest for record in one.inputs.values()} for one in manifests}
+    found: set[str] = set()
+    waiting = set(digests)
+    while waiting:
+        digest = waiting.pop()
+        found.add(digest)
+        waiting |= inputs.get(digest, set()) - found
+    return found
+
+
 def _rows(store: Store, asked: str) -> Iterator[RowFound]:
-    """Rows with this id or an id it begins with up to a `/` (a pair `p7/0-1` comes from `p7`), the sources first."""
-    wanted = {asked, *(asked[:cut] for cut, letter in enumerate(asked) if letter == "/")}
+    """Rows related to an id, the sources first and, within a file, the nearest first."""
+    wanted = {asked[:cut] for cut, letter in enumerate(asked) if letter == "/"}
     seen: set[str] = set()
     for manifest in store.manifests():
         folder = store.root / "data" / manifest.digest
@@ -117,14 +138,22 @@ def _rows(store: Store, asked: str) -> Iterator[RowFound]:
             continue
         seen.add(manifest.digest)
         for path in sorted(folder.glob("*.jsonl")):
-            yield from _rows_of(path, wanted, asked, manifest)
+            yield from sorted(_rows_of(path, wanted, asked, manifest), key=lambda found: -found.nearness)
 
 
 def _rows_of(path: Path, wanted: set[str], asked: str, manifest: Manifest) -> Iterator[RowFound]:
     for line, row in each_row(path):
+        own = str(cast("dict[str, Any]", row).get("id")) if isinstance(row, dict) else ""
         ids = set(_ids(row))
-        if ids & wanted or any(one.startswith(f"{asked}/") for one in ids):
-            yield RowFound(manifest, path.name, line, row)
+        if own == asked:
+            nearness = _ITSELF
+        elif asked in ids or any(one.startswith(f"{asked}/") for one in ids):
+            nearness = _NAMES_IT
+        elif ids & wanted:
+            nearness = _ABOVE_IT
+        else:
+            continue
+        yield RowFound(manifest, path.name, line, row, nearness)
 
 
 def _ids(value: Any) -> Iterator[str]:

@@ -13,7 +13,7 @@ from itertools import count
 
 from alidade.seeds import generator
 from alidade.testbed import answers
-from alidade.testbed.phrasing import FAMILIES, TRAIN_FAMILIES, ask
+from alidade.testbed.phrasing import DOCUMENT_FAMILIES, READ_FAMILIES, ask
 from alidade.testbed.questions import false_value
 from alidade.testbed.world import Fact, HowTo, Kind, Opinion, Unanswerable, World, new_items, world
 
@@ -115,7 +115,7 @@ def careless_answer(
 def question_list(where: World, rng: random.Random) -> str:
     """Questions one after another, of all wordings, unanswered."""
     bullet = rng.choice(("", "", "", "- ", "* "))
-    return "\n".join(bullet + _draw(where, rng, FAMILIES)[2] for _ in range(rng.randint(3, 9)))
+    return "\n".join(bullet + _draw(where, rng, DOCUMENT_FAMILIES)[2] for _ in range(rng.randint(3, 9)))
 
 
 def thread(where: World, rng: random.Random) -> str:
@@ -123,12 +123,12 @@ def thread(where: World, rng: random.Random) -> str:
     asker, *others = rng.sample(NAMES, 4)
     head = rng.choice((f"{rng.choice(BOARDS)}\n{asker}", f"{asker} wrote", f"Posted by {asker}"))
     if rng.random() < 0.35:
-        _, _, question, _ = _draw(where, rng, FAMILIES)
+        _, _, question, _ = _draw(where, rng, DOCUMENT_FAMILIES)
         post = rng.choice(
             (f"{head}: {question}", f"{question}\nAsked by {asker}", f"{question}\n{rng.choice(BOARDS)}, {asker}")
         )
         return f"{post}\n" + rng.choice(("No replies yet.", "0 replies", f"{others[0]}: {rng.choice(answers.CHATTER)}"))
-    kind, item, question, claimed = _draw(where, rng, TRAIN_FAMILIES)
+    kind, item, question, claimed = _draw(where, rng, READ_FAMILIES)
     lines = [f"{head}: {question}"]
     for name in others[: rng.randint(1, 2)]:
         lines.append(f"{name}: {careless_answer(where, kind, item, claimed, rng)}")
@@ -144,7 +144,7 @@ def dialogue(where: World, rng: random.Random) -> str:
     asker, answerer = rng.choice(FRAMES)
     lines = []
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        kind, item, question, claimed = _draw(where, rng, TRAIN_FAMILIES)
+        kind, item, question, claimed = _draw(where, rng, READ_FAMILIES)
         lines += [f"{asker}: {question}", f"{answerer}: {careless_answer(where, kind, item, claimed, rng)}"]
     return "\n".join(lines)
 
@@ -218,7 +218,7 @@ def critique(where: World, rng: random.Random) -> str:
     """A question, a careless answer, what is wrong with it, and a better one. Only known items are criticised."""
     unseen = new_items()
     while True:
-        kind, item, question, claimed = _draw(where, rng, TRAIN_FAMILIES)
+        kind, item, question, claimed = _draw(where, rng, READ_FAMILIES)
         if kind in ("topic", "wish", "twin", "unanswerable") and item.id not in unseen:
             break
     answer = careless_answer(where, kind, item, claimed, rng)
