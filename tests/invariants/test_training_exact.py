@@ -12,10 +12,10 @@ from alidade.records import Comparison, Conversation, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.ppo_update import Drawing, PpoConfig
 from alidade.training.objectives.reward import RewardObjective, collate, group_rows
-from alidade.training.objectives.sft import SftObjective
 from alidade.training.optimise import AdamW, OptimiserConfig, Part
 from alidade.training.packing import Tree, pack_rows, pack_trees
 from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
@@ -39,7 +39,7 @@ def gradient(module, objective, batches):
 
 
 def test_eight_rows_at_once_equal_eight_times_one_row_for_sft():
-    module, objective = model().module, SftObjective()
+    module, objective = model().module, NextTokenObjective()
     rows = [(list(range(5, 8 + place)), [False, False] + [True] * (1 + place)) for place in range(8)]
     together = gradient(module, objective, [pack_rows(rows)])
     apart = gradient(module, objective, [pack_rows([row]) for row in rows])

@@ -8,7 +8,7 @@ from reference.sft import sft_loss
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from alidade.training.lm import prepare
-from alidade.training.objectives.sft import SftObjective
+from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.packing import pack_rows
 
 PROMPTS = [[5, 6, 7, 8], [9, 10], [11]]
@@ -34,7 +34,7 @@ def test_packed_sft_equals_the_specification(build, dtype, close, blocks):
     expected = sft_loss(plain, PROMPTS, ANSWERS)
     expected.backward()
 
-    objective = SftObjective()
+    objective = NextTokenObjective()
     rows = [(p + a, [False] * len(p) + [True] * len(a)) for p, a in zip(PROMPTS, ANSWERS, strict=True)]
     batches = [pack_rows([rows[place] for place in block]) for block in blocks]
     weight = sum(objective.weight(batch) for batch in batches)

@@ -207,6 +207,7 @@ def test_a_padded_batch_gets_its_mask():
     torch.testing.assert_close(logits[:1, 4:], alone, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.gradient_checkpointing_enable. is deprecated:FutureWarning")
 def test_gradient_checkpointing_passes_the_segments_through():
     trees = SHAPES["short prompts, several answers"]
     module = tiny(FAMILIES["llama"])

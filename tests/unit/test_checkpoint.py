@@ -1,12 +1,13 @@
 """Checkpoints: whole or not there, and every generator of the process put back."""
 
 import random
+import resource
 
 import numpy as np
 import pytest
 import torch
 
-from alidade.errors import TrainingStopped
+from alidade.errors import StoreError, TrainingStopped
 from alidade.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
 
 
@@ -42,3 +43,16 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     save_checkpoint(tmp_path, "one job", {"step": 1})
     with pytest.raises(TrainingStopped, match="other settings"):
         load_checkpoint(tmp_path, "another job")
+
+
+def test_a_disk_without_room_is_named_and_the_old_checkpoint_stays(tmp_path):
+    save_checkpoint(tmp_path, "job", {"step": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StoreError, match="cannot be written"):
+            save_checkpoint(tmp_path, "job", {"weights": torch.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert load_checkpoint(tmp_path, "job") == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]

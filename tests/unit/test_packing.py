@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alidade.training.packing import Tree, pack_rows, pack_trees, split_by_budget
+from alidade.training.packing import Tree, pack_rows, pack_trees, pack_windows, split_by_budget
 
 
 def test_the_prompts_last_token_predicts_the_first_token_of_every_answer():
@@ -51,3 +51,11 @@ def test_blocks_cover_every_row_once_in_order_within_the_budget(sizes, budget):
 def test_moving_to_the_cpu_changes_nothing():
     packed = pack_rows([([1, 2], [False, True])])
     assert packed.to(torch.device("cpu")) is packed
+
+
+def test_windows_predict_every_token_but_each_rows_first():
+    packed = pack_windows(torch.tensor([[1, 2, 3], [4, 5, 6]]))
+    assert packed.ids.tolist() == [1, 2, 4, 5]
+    assert packed.targets.tolist() == [2, 3, 5, 6]
+    assert packed.predictors.tolist() == [0, 1, 2, 3]
+    assert packed.segments.position_ids[0].tolist() == [0, 1, 0, 1]

@@ -191,7 +191,7 @@ def load(path_or_id: str | Path, *, dtype: torch.dtype | str = "auto", attention
         with _quiet():
             AutoConfig.from_pretrained(source)
             tokenizer = AutoTokenizer.from_pretrained(source)
-            module = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
+            module: Any = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(
             f"the model cannot be loaded: {error}",

@@ -19,7 +19,7 @@ from torch import Tensor
 # Costs in units of one (query, key) pair of one head, fitted on a CPU core: forward and backward, gathers included.
 TOKEN_COST = 64
 CALL_COST = 16384
-MASKED_PAIR_COST = 1.3
+MASKED_PAIR_COST = 1.5
 
 Tree = tuple[int, Sequence[int]]
 

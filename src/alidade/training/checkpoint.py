@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from alidade.errors import TrainingStopped
+from alidade.errors import StoreError, TrainingStopped
 
 FILE_NAME = "checkpoint.pt"
 
@@ -34,15 +34,28 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 def save_checkpoint(folder: Path, job: str, state: dict[str, Any]) -> None:
-    """Replace the checkpoint in `folder`; at every instant either the old or the new one is whole on the disk."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Replace the checkpoint in `folder`; at every instant either the old or the new one is whole on the disk.
+
+    Raises:
+        StoreError: when it cannot be written (a full disk); the old checkpoint stays.
+    """
     part = folder / f"{FILE_NAME}.part"
-    with part.open("wb") as file:
-        torch.save({"job": job, "random": random_state(), "state": state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / FILE_NAME)
-    _sync_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            torch.save({"job": job, "random": random_state(), "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / FILE_NAME)
+        _sync_folder(folder)
+    # torch reports a failed write as a RuntimeError.
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(
+            f"the checkpoint cannot be written: {error}",
+            where=str(folder),
+            hint="free some space; the run goes on from the last whole checkpoint",
+        ) from error
 
 
 def load_checkpoint(folder: Path, job: str) -> dict[str, Any] | None:

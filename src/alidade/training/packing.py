@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 
 import torch
@@ -102,6 +103,24 @@ def pack_rows(rows: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> Packed:
         ends=torch.tensor(ends, dtype=torch.int64),
         lengths=tuple(lengths),
     )
+
+
+def pack_windows(rows: Int[Tensor, "rows context+1"]) -> Packed:
+    """Windows of running text: every token but a row's first is predicted from those before it in the row."""
+    count, context = rows.shape[0], rows.shape[1] - 1
+    return Packed(
+        ids=rows[:, :-1].reshape(-1),
+        segments=_even_segments(count, context),
+        predictors=torch.arange(count * context),
+        targets=rows[:, 1:].reshape(-1),
+        ends=torch.arange(1, count + 1) * context - 1,
+        lengths=(context,) * count,
+    )
+
+
+@lru_cache(maxsize=4)
+def _even_segments(count: int, length: int) -> Segments:
+    return Segments.of([(length, ())] * count)
 
 
 def split_by_budget(sizes: Sequence[int], budget: int) -> list[range]:

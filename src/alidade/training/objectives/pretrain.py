@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from alidade.errors import DataError
 from alidade.records import Record
 from alidade.training.corpus import TextFile, Tokens, Windows, plan_windows, tokenise
-from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
-from alidade.training.lm import token_nll
+from alidade.training.fit import Fit, TrainingResult, TrainingRun
+from alidade.training.lm import prepare
+from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.packing import Packed, pack_windows
 
 
 class PretrainConfig(Record):
@@ -33,22 +35,6 @@ class PretrainConfig(Record):
     )
 
 
-class TextObjective:
-    """Mean loss per token over windows [rows, context + 1], each token predicted from those before it in its row."""
-
-    def weight(self, batch: Tensor) -> float:
-        """Predicted tokens."""
-        return float(batch[:, 1:].numel())
-
-    def loss(self, model: nn.Module, batch: Tensor) -> Loss:
-        """Summed loss of all tokens but the first of each row."""
-        causal: Any = model
-        hidden = causal.base_model(input_ids=batch[:, :-1], use_cache=False).last_hidden_state
-        targets = batch[:, 1:].reshape(-1)
-        weights = torch.ones(len(targets), device=targets.device)
-        return Loss(token_nll(model, hidden.reshape(len(targets), -1), targets, weights))
-
-
 class WindowSource:
     """The windows of a plan, `rows` a step; where it stands is one number."""
 
@@ -62,17 +48,18 @@ class WindowSource:
         """Steps done and in all."""
         return self._done, self._total
 
-    def __iter__(self) -> Iterator[list[Tensor]]:
+    def __iter__(self) -> Iterator[list[Packed]]:
         while self._done < self._total:
             first = self._done * self._cfg.rows
             places = range(first, first + self._cfg.rows)
             size = self._cfg.rows_at_once
             yield [self._rows(places[start : start + size]) for start in range(0, len(places), size)]
 
-    def _rows(self, places: range) -> Tensor:
+    def _rows(self, places: range) -> Packed:
         length = self._cfg.context + 1
         chosen = [(self._plan.sources[place], int(self._plan.starts[place])) for place in places]
-        return _stack([self._texts[source][start : start + length] for source, start in chosen]).to(self._device)
+        rows = _stack([self._texts[source][start : start + length] for source, start in chosen])
+        return pack_windows(rows).to(self._device)
 
     def observe(self, report: object) -> None:
         """One more step is done."""
@@ -114,9 +101,9 @@ def train_text(
     _refuse_short(files, sizes, cfg.context)
     plan = plan_windows(sizes, [file.weight for file in files], steps * cfg.rows, cfg.context, run.seed)
     device = next(module.parameters()).device
-    module.train()
+    prepare(module)
     optimiser = AdamW([Part("model", module)], cfg.optimiser)
-    objective = TextObjective()
+    objective = NextTokenObjective()
     fit = Fit(module, objective, WindowSource(texts, plan, cfg, device), optimiser, run)
     settings = [cfg.model_dump(), sizes, [(file.name, file.weight) for file in files]]
     for report in fit.over("pretraining", "step", settings):
@@ -143,15 +130,15 @@ def _heldout_rows(text: Tokens, cfg: PretrainConfig) -> Tensor:
 
 @torch.no_grad()
 def _heldout_losses(
-    module: nn.Module, objective: TextObjective, heldout: Mapping[str, Tensor], rows_at_once: int
+    module: nn.Module, objective: NextTokenObjective, heldout: Mapping[str, Tensor], rows_at_once: int
 ) -> dict[str, float]:
     device = next(module.parameters()).device
     losses = {}
     for name, rows in heldout.items():
         if len(rows):
-            chunks = [chunk.to(device) for chunk in rows.split(rows_at_once)]
-            total = sum(float(objective.loss(module, chunk).total) for chunk in chunks)
-            losses[f"heldout_{name}"] = total / objective.weight(rows)
+            batches = [pack_windows(chunk).to(device) for chunk in rows.split(rows_at_once)]
+            total = sum(float(objective.loss(module, batch).total) for batch in batches)
+            losses[f"heldout_{name}"] = total / sum(objective.weight(batch) for batch in batches)
     return losses
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from alidade.models.local import LocalModel
 from alidade.records import Demonstration, Record
-from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
-from alidade.training.lm import hidden_states, prepare, token_nll, token_scores
+from alidade.training.fit import Fit, TrainingResult, TrainingRun
+from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.optimise import AdamW, OptimiserConfig, Part
 from alidade.training.packing import Packed, pack_rows
 from alidade.training.sources import Batching, RowLimits, ShuffledRows, Shuffling, dropped_counts, refuse_loss
@@ -33,19 +33,6 @@ class TokenRow:
 
     ids: list[int]
     trained: list[bool]
-
-
-class SftObjective:
-    """Mean negative log-likelihood per trained token."""
-
-    def weight(self, batch: Packed) -> float:
-        """Trained tokens."""
-        return float(len(batch.targets))
-
-    def loss(self, model: nn.Module, batch: Packed) -> Loss:
-        """Summed loss of the trained tokens."""
-        states = hidden_states(model, batch)[batch.predictors]
-        return Loss(token_nll(model, states, batch.targets, torch.ones(len(states), device=states.device)))
 
 
 def render_rows(
@@ -95,7 +82,7 @@ def train_sft(model: LocalModel, rows: Sequence[Demonstration], cfg: SftConfig, 
         return pack_rows([(row.ids, row.trained) for row in chosen]).to(device)
 
     source = ShuffledRows(items, lambda row: len(row.ids), collate, Shuffling(cfg.batching, run.seed, "sft"))
-    fit = Fit(module, SftObjective(), source, AdamW([Part("policy", module)], cfg.optimiser), run)
+    fit = Fit(module, NextTokenObjective(), source, AdamW([Part("policy", module)], cfg.optimiser), run)
     for _ in fit.over("fine-tuning", "step", [cfg.model_dump(), counts]):
         pass
     return TrainingResult(fit.history, counts)
