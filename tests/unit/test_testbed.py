@@ -14,12 +14,11 @@ from alidade.testbed.demonstrations import Care, demonstrations
 from alidade.testbed.documents import MIX, documents, question_list
 from alidade.testbed.judge import Question, gold_judge, words_of
 from alidade.testbed.phrasing import _TEMPLATES, HELD_OUT_FAMILIES, TRAIN_FAMILIES, ask
-
-FAMILIES = {*TRAIN_FAMILIES, *HELD_OUT_FAMILIES}
 from alidade.testbed.questions import evaluation_prompts, question_of, training_prompts
 from alidade.testbed.world import new_items, world
 
 WORLD = world()
+FAMILIES = {*TRAIN_FAMILIES, *HELD_OUT_FAMILIES}
 
 
 def test_the_world_is_as_large_as_promised():

@@ -188,7 +188,7 @@ def load(path_or_id: str | Path, *, dtype: torch.dtype | str = "auto", attention
     where = f"model {source!r}"
     kind = choose_dtype() if dtype == "auto" else _dtype(dtype)
     try:
-        with _quiet():
+        with quietly():
             AutoConfig.from_pretrained(source)
             tokenizer = AutoTokenizer.from_pretrained(source)
             module: Any = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
@@ -249,7 +249,7 @@ def save_model(module: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Pa
     model: Any = module
     if hasattr(module, "merge_and_unload"):
         model = copy.deepcopy(model).merge_and_unload()
-    with _quiet():
+    with quietly():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     _forget_the_place(folder / "tokenizer_config.json")
@@ -262,7 +262,7 @@ def _forget_the_place(config: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without the bars that transformers draws: alidade reports progress itself."""
     drawn = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

@@ -15,7 +15,7 @@ from torch import nn
 from alidade.errors import ModelError
 from alidade.models.attention import unwrapped
 from alidade.models.engine import context_length
-from alidade.models.local import LocalModel, choose_dtype, save_model
+from alidade.models.local import LocalModel, choose_dtype, quietly, save_model
 from alidade.models.render import Renderer
 from alidade.records import Conversation
 from alidade.seeds import derive
@@ -85,7 +85,8 @@ def load_reward_model(folder: Path, dtype: torch.dtype | None = None) -> RewardM
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        module = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype or choose_dtype())
+        with quietly():
+            module = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype or choose_dtype())
     except (OSError, ValueError) as error:
         raise ModelError(f"not a reward model: {error}", where=str(folder)) from error
     if module.config.num_labels != 1 or not hasattr(module, "score"):
