@@ -24,7 +24,9 @@ class OptimiserConfig(Record):
     eps: float = Field(default=1e-5, gt=0, description="added to the root of the second moment, outside it")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled; never on norms and biases")
     clip: float = Field(default=1.0, gt=0, description="largest gradient norm of one network")
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant", description="how the step size falls after `decay_start`"
+    )
     warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the run with a rising step size")
     decay_start: float = Field(default=0.0, ge=0, lt=1, description="share of the run before the decay begins")
 

@@ -38,7 +38,7 @@ class Updating(Record):
     clip: float = Field(default=0.2, gt=0, description="how far a ratio may move from 1")
     value_clip: float = Field(default=0.2, gt=0, description="how far a value may move from its old self")
     value_weight: float = Field(default=0.1, gt=0)
-    value_learning_rate: float = Field(default=5e-4, gt=0)
+    value_learning_rate: float = Field(default=5e-4, gt=0, description="peak step size of the value network")
     target_kl: float | None = Field(
         default=0.1, gt=0, description="nats a token from the old policy that end an iteration early"
     )
