@@ -29,7 +29,7 @@ class Nested(Record):
 
 
 class NestedConfig(Record):
-    shape: Nested = Nested()
+    shape: Nested = Nested(width=4)  # not the default of the record's own class
 
 
 class AddConfig(Record):

@@ -13,7 +13,8 @@ from alidade.pipeline import load_recipe, run
 from alidade.records import Demonstration
 from alidade.stages import load_all
 from alidade.store import Store, read_json, read_rows
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.pretrain import new_model, train_tokenizer
+from alidade.training.settings import ModelShape
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "rlhf.yaml"
 COLOURS = ["red", "green", "blue", "grey", "pink", "black", "white", "brown"]

@@ -8,17 +8,25 @@ import pytest
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Prompt
-from alidade.training.experience import KlControl, Networks
+from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.objectives.ppo_update import Drawing, PpoConfig, Updating
-from alidade.training.objectives.reward import RewardConfig, train_reward
-from alidade.training.objectives.sft import SftConfig, train_sft
-from alidade.training.optimise import OptimiserConfig
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.objectives.reward import train_reward
+from alidade.training.objectives.sft import train_sft
+from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
-from alidade.training.sources import Batching
+from alidade.training.settings import (
+    Batching,
+    Drawing,
+    KlControl,
+    ModelShape,
+    OptimiserConfig,
+    PpoConfig,
+    RewardConfig,
+    SftConfig,
+    Updating,
+)
 
 COLOURS = ("red", "green", "blue")
 

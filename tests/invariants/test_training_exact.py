@@ -14,12 +14,12 @@ from alidade.training.fit import TrainingRun
 from alidade.training.lm import hidden_states, prepare, token_scores
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.objectives.ppo_update import Drawing, PpoConfig
 from alidade.training.objectives.reward import RewardObjective, collate, group_rows
-from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Tree, pack_rows, pack_trees
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
+from alidade.training.settings import Drawing, ModelShape, OptimiserConfig, PpoConfig
 
 
 def model(dtype=torch.float32):

@@ -19,18 +19,27 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Prompt
 from alidade.training.checkpoint import FILE_NAME
 from alidade.training.corpus import TextFile
-from alidade.training.experience import KlControl, Networks
+from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.objectives.ppo_update import Drawing, Mix, PpoConfig
-from alidade.training.objectives.pretrain import PretrainConfig, train_text
-from alidade.training.objectives.reward import RewardConfig, train_reward
-from alidade.training.objectives.sft import SftConfig, train_sft
-from alidade.training.optimise import OptimiserConfig
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.objectives.pretrain import train_text
+from alidade.training.objectives.reward import train_reward
+from alidade.training.objectives.sft import train_sft
+from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
-from alidade.training.sources import Batching
+from alidade.training.settings import (
+    Batching,
+    Drawing,
+    KlControl,
+    Mix,
+    ModelShape,
+    OptimiserConfig,
+    PpoConfig,
+    PretrainConfig,
+    RewardConfig,
+    SftConfig,
+)
 
 FAST = OptimiserConfig(learning_rate=5e-3, weight_decay=0.1, schedule="cosine", warmup=0.1)
 

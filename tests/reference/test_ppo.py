@@ -15,11 +15,12 @@ from transformers import (
 )
 
 from alidade.models.local import LocalModel
-from alidade.training.experience import Networks, RewardShape, build_experience, judge
+from alidade.training.experience import Networks, build_experience, judge
 from alidade.training.lm import prepare
-from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective, Updating
+from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers
+from alidade.training.settings import RewardShape, Updating
 
 HOW = {
     "beta": 0.3,

@@ -3,16 +3,9 @@
 import pytest
 import torch
 
-from alidade.training.experience import (
-    Judgement,
-    KlControl,
-    RewardShape,
-    build_experience,
-    engine_gap,
-    final_scores,
-    next_beta,
-)
+from alidade.training.experience import Judgement, build_experience, engine_gap, final_scores, next_beta
 from alidade.training.rollouts import Answers, pack_answers
+from alidade.training.settings import KlControl, RewardShape
 
 
 def answers(lengths=(2, 3), finished=(True, True)):

@@ -10,7 +10,8 @@ from torch import nn
 
 from alidade.errors import TrainingStopped
 from alidade.training.fit import Fit, Loss, TrainingRun, steps
-from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.optimise import AdamW, Part
+from alidade.training.settings import OptimiserConfig
 
 
 class Squares:

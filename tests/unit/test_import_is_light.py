@@ -44,6 +44,12 @@ def test_nothing_heavy_is_loaded_and_it_takes_less_than_half_a_second(code: str)
     assert min(seconds for _, seconds in tries) < LIMIT_SECONDS
 
 
+def test_a_recipe_is_checked_without_loading_torch() -> None:
+    code = "from alidade.cli.recipes import open_recipe; open_recipe('tour', (), quick=False)"
+    loaded, _ = measured(code + REPORT)
+    assert not {"torch", "transformers", "peft", "scipy"} & set(loaded.split())
+
+
 def test_every_public_name_exists() -> None:
     for name in alidade.__all__:
         assert getattr(alidade, name) is not None

@@ -6,10 +6,11 @@ import torch
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.training.lm import hidden_states, prepare, token_scores
-from alidade.training.lora import LoraConfig, add_lora, merge_lora
+from alidade.training.lora import add_lora, merge_lora
 from alidade.training.packing import Tree, pack_trees
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
+from alidade.training.settings import LoraConfig, ModelShape
 
 PACKED = pack_trees([Tree([5, 6, 7], [[8, 9], [10]])])
 

@@ -9,12 +9,11 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Ranking
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
-from alidade.training.objectives.reward import RewardConfig, group_rows, train_reward
-from alidade.training.objectives.sft import SftConfig, heldout_nll, render_rows, train_sft
-from alidade.training.optimise import OptimiserConfig
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.objectives.reward import group_rows, train_reward
+from alidade.training.objectives.sft import heldout_nll, render_rows, train_sft
+from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
-from alidade.training.sources import Batching, RowLimits
+from alidade.training.settings import Batching, ModelShape, OptimiserConfig, RewardConfig, RowLimits, SftConfig
 
 FAST = OptimiserConfig(learning_rate=1e-2)
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from alidade.training.optimise import AdamW, OptimiserConfig, Part, rate_factor
+from alidade.training.optimise import AdamW, Part, rate_factor
+from alidade.training.settings import OptimiserConfig
 
 
 def line(dtype=torch.float32, bias=True):

@@ -18,19 +18,31 @@ from alidade.models.base import Sampling
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Prompt
-from alidade.training.experience import KlControl, Networks, RewardShape, final_scores, judge
+from alidade.training.experience import Networks, final_scores, judge
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import hidden_states, prepare, token_scores
-from alidade.training.lora import LoraConfig, add_lora
+from alidade.training.lora import add_lora
 from alidade.training.losses import gae, whiten
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
-from alidade.training.objectives.ppo_update import AnswerBatch, Drawing, Mix, PpoConfig, Updating
-from alidade.training.objectives.reward import RewardConfig, group_rows
-from alidade.training.optimise import AdamW, OptimiserConfig, Part
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.objectives.ppo_update import AnswerBatch
+from alidade.training.objectives.reward import group_rows
+from alidade.training.optimise import AdamW, Part
+from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.rollouts import Answers, pack_answers, roll_out
+from alidade.training.settings import (
+    Drawing,
+    KlControl,
+    LoraConfig,
+    Mix,
+    ModelShape,
+    OptimiserConfig,
+    PpoConfig,
+    RewardConfig,
+    RewardShape,
+    Updating,
+)
 
 CPU = torch.device("cpu")
 SMALL = Drawing(prompts=6, answers_per_prompt=2, max_new_tokens=8)

@@ -8,9 +8,9 @@ import torch
 from alidade.errors import DataError
 from alidade.training.corpus import TextFile
 from alidade.training.fit import TrainingRun
-from alidade.training.objectives.pretrain import PretrainConfig, train_text
-from alidade.training.optimise import OptimiserConfig
-from alidade.training.pretrain import ModelShape, new_model, train_tokenizer
+from alidade.training.objectives.pretrain import train_text
+from alidade.training.pretrain import new_model, train_tokenizer
+from alidade.training.settings import ModelShape, OptimiserConfig, PretrainConfig
 
 CFG = PretrainConfig(
     tokens=16 * 8 * 30,

@@ -82,6 +82,11 @@ def test_quick_and_set_reach_into_nested_fields_and_leave_their_neighbours(tmp_p
     assert load(tmp_path, stages, "n.shape.width=9").stages["n"].asked == {"shape": {"depth": 5, "width": 9}}
 
 
+def test_a_record_given_in_part_keeps_the_stages_own_defaults(tmp_path: Path) -> None:
+    recipe = load(tmp_path, "  n: {use: toy-nested, with: {shape: {depth: 5}}}\n")
+    assert recipe.stages["n"].config.model_dump() == {"shape": {"depth": 5, "width": 4}}
+
+
 def test_an_unknown_nested_field_offers_the_nearest_of_its_own_record(tmp_path: Path) -> None:
     assert refused(tmp_path, "  n: {use: toy-nested}\n", "n.shape.widht=3") == (
         "unknown field `widht`\n  at --set n.shape.widht=3 (stages.n.with.shape.widht)\nhint: did you mean `width`?"

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from alidade.errors import DataError
-from alidade.training.sources import Batching, RowLimits, ShuffledRows, Shuffling, refuse_loss
+from alidade.training.settings import Batching, RowLimits
+from alidade.training.sources import ShuffledRows, Shuffling, refuse_loss
 
 
 def source(count=10, seed=0, **batching):

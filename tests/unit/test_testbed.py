@@ -97,17 +97,45 @@ def test_held_out_wordings_are_never_answered_in_the_documents():
                 assert not after.steps, text
 
 
-def test_documents_are_the_same_for_the_same_seed_and_cover_every_writer():
+def test_documents_are_the_same_for_the_same_seed():
     assert list(islice(documents(5), 50)) == list(islice(documents(5), 50))
     assert list(islice(documents(5), 50)) != list(islice(documents(6), 50))
-    assert abs(sum(MIX.values()) - 100) < 1e-9
+    assert {writer.__name__ for writer in MIX} >= {"dialogue", "thread", "question_list", "similar_questions"}
 
 
-def test_critiques_never_speak_of_new_items():
+def reviews(count, seed=2):
+    return list(islice(documents(seed, reviews=1.0), count))
+
+
+def test_reviews_never_speak_of_new_items():
     verbs = [item.verb for item in (*WORLD.wishes, *WORLD.topics) if item.id in new_items()]
-    critiques = [text for text in islice(documents(2), 6000) if "\nCritique:" in text]
-    assert len(critiques) > 300
-    assert not [text for text in critiques for verb in verbs if f" {verb}?" in text.split("\n")[0]]
+    phrases = [fact.phrase for fact in WORLD.facts if fact.id in new_items()]
+    for text in reviews(1500):
+        question = text.split("\n")[0]
+        assert not [verb for verb in verbs if f" {verb}?" in question]
+        assert not [phrase for phrase in phrases if f" {phrase}?" in question]
+
+
+def test_the_share_of_reviews_is_kept_and_both_sorts_occur():
+    drawn = list(islice(documents(4, reviews=0.35), 3000))
+    critiques = sum("\nCritique:" in text for text in drawn)
+    comparisons = sum("\nAnswer B:" in text for text in drawn)
+    assert abs((critiques + comparisons) / 3000 - 0.35) < 0.03
+    assert critiques > comparisons > 200
+
+
+def test_a_review_praises_only_faultless_answers_and_leaves_them_as_they_are():
+    praised = [text for text in reviews(600) if "Critique: The answer is good." in text]
+    assert len(praised) > 80
+    for text in praised:
+        answer, _, revision = text.partition("\nAnswer: ")[2].partition("\nCritique: The answer is good.\nRevision: ")
+        assert answer == revision
+
+
+def test_the_better_answer_of_a_comparison_is_as_often_the_first_as_the_second():
+    ends = [text[-1] for text in reviews(2500) if "\nAnswer B:" in text]
+    assert set(ends) == {"A", "B"}
+    assert abs(ends.count("A") / len(ends) - 0.5) < 0.06
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -152,6 +180,20 @@ def test_answers_do_not_read_like_one_template():
 def test_question_lists_hold_only_questions():
     text = question_list(WORLD, random.Random(1))
     assert 3 <= len(text.split("\n")) <= 9
+
+
+def test_care_decides_how_many_instructions_are_complete():
+    def complete(share):
+        rows = demonstrations(2000, Care(complete=share), 0)
+        steps = {item.verb: len(item.steps) for item in WORLD.topics}
+        asked = [(row, next((verb for verb in steps if f" {verb}?" in row.prompt.last_user_text), "")) for row in rows]
+        known = [(row, steps[verb]) for row, verb in asked if verb]
+        found = [len(gold_judge().read(row.answer, finished=True).steps) == count for row, count in known]
+        assert len(found) > 100
+        return sum(found) / len(found)
+
+    assert complete(1.0) == 1.0
+    assert abs(complete(0.7) - 0.7) < 0.1
 
 
 def test_care_decides_how_many_wishes_are_refused():

@@ -238,7 +238,7 @@ def _stage(name: str, source: Source) -> Stage:
 def _config(name: str, stage: Stage, source: Source) -> BaseModel:
     values = _mapping_at(source, "stages", name, "with")
     try:
-        return stage.config.model_validate(values)
+        return stage.config.model_validate(_over_defaults(stage.config, values))
     except ValidationError as error:
         first = error.errors()[0]
         where = source.where("stages", name, "with", *first["loc"])
@@ -247,6 +247,19 @@ def _config(name: str, stage: Stage, source: Source) -> BaseModel:
             known = _fields_below(stage.config, above)
             raise RecipeError(f"unknown field `{field}`", where=where, hint=did_you_mean(str(field), known)) from error
         raise RecipeError(explain_invalid(error), where=where, hint=_describe(stage.config, first["loc"])) from error
+
+
+def _over_defaults(config: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values`; a record given in part keeps the stage's own defaults for the rest, not those of the record's class."""
+    defaults = {name: field.default for name, field in config.model_fields.items()}
+    return {name: _laid_over(defaults.get(name), value) for name, value in values.items()}
+
+
+def _laid_over(default: Any, value: Any) -> Any:
+    if not (isinstance(default, BaseModel) and isinstance(value, Mapping)):
+        return value
+    inner = {name: getattr(default, name) for name in type(default).model_fields}
+    return inner | {name: _laid_over(inner.get(name), given) for name, given in value.items()}
 
 
 def _fields_below(config: type[BaseModel], place: Sequence[str | int]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The stage that makes a base model from text: tokenizer, untrained network, training, model card."""
+"""The stage that makes a base model from text, from nothing or going on from an earlier one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from alidade.records import Record
 from alidade.stages.kinds import MODEL, TEXT
 from alidade.stages.training import training_run, write_history
 from alidade.store import Artifact, read_json, write_json
-from alidade.training.objectives.pretrain import PretrainConfig
-from alidade.training.pretrain import ModelShape
+from alidade.training.settings import ModelShape, PretrainConfig
 
 
 class PretrainStage(Record):
-    """A new model, and how it is trained."""
+    """A model, new unless one is given as input, and how it is trained."""
 
-    shape: ModelShape = ModelShape()
-    vocabulary: int = Field(default=3072, ge=300, description="entries of the byte-pair vocabulary")
+    shape: ModelShape = Field(default=ModelShape(), description="of a new model")
+    vocabulary: int = Field(default=3072, ge=300, description="entries of a new model's byte-pair vocabulary")
     world_share: float = Field(default=0.7, gt=0, lt=1, description="share of the tokens that come from the testbed")
     tokenizer_documents: int = Field(
         default=20_000, ge=100, description="documents of each source the tokenizer learns from"
@@ -37,27 +36,46 @@ def _sample_of(folder: Path, count: int) -> Iterator[str]:
     return islice(read_documents(folder / "train.jsonl"), count)
 
 
-@stage("pretrain", version=1, reads={"world": TEXT, "open": TEXT}, writes=MODEL, config=PretrainStage)
+@stage(
+    "pretrain",
+    version=2,
+    reads={"world": TEXT, "open": TEXT, "model": MODEL.if_given()},
+    writes=MODEL,
+    config=PretrainStage,
+)
 def pretrain(config: PretrainStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """A small language model, trained from nothing on testbed documents and open English text."""
-    from itertools import chain
-
-    from alidade.models.local import choose_dtype, save_model, tune_allocator
+    """A small language model, trained on testbed documents and open English text; it goes on from `model` where one is given."""
+    from alidade.models.local import save_model, tune_allocator
     from alidade.training.corpus import TextFile
     from alidade.training.objectives.pretrain import train_text
-    from alidade.training.pretrain import new_model, train_tokenizer
 
     tune_allocator()
     world, opened = inputs["world"].path, inputs["open"].path
-    count = config.tokenizer_documents
-    tokenizer = train_tokenizer(chain(_sample_of(world, count), _sample_of(opened, count // 10)), config.vocabulary)
-    module = new_model(config.shape, tokenizer, context.seed, choose_dtype())
+    module, tokenizer = _start(config, inputs, context.seed)
     sources = [TextFile("world", world, config.world_share), TextFile("open", opened, 1 - config.world_share)]
     result = train_text(module, tokenizer, sources, config.training, training_run(context))
-    save_model(module, tokenizer, context.out)
+    save_model(
+        module.bfloat16(), tokenizer, context.out
+    )  # half the size, and no coarser than what most machines train in
     write_history(context.out, result)
     about = {"testbed": read_json(world / "about.json"), "open text": read_json(opened / "about.json")}
     write_json(context.out / "pretraining.json", _facts(config, result.history, about))
+
+
+def _start(config: PretrainStage, inputs: Mapping[str, Artifact], seed: int) -> tuple[Any, Any]:
+    """The network and tokenizer that training starts from."""
+    from itertools import chain
+
+    from alidade.models.local import choose_dtype, load
+    from alidade.training.pretrain import new_model, train_tokenizer
+
+    if "model" in inputs:
+        earlier = load(inputs["model"].path, attention=False)
+        return earlier.module, earlier.tokenizer
+    count = config.tokenizer_documents
+    texts = chain(_sample_of(inputs["world"].path, count), _sample_of(inputs["open"].path, count // 10))
+    tokenizer = train_tokenizer(texts, config.vocabulary)
+    return new_model(config.shape, tokenizer, seed, choose_dtype()), tokenizer
 
 
 def _facts(config: PretrainStage, history: list[dict[str, float]], about: dict[str, Any]) -> dict[str, Any]:

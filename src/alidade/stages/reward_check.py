@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -16,11 +16,15 @@ from alidade.store import Artifact, read_rows, write_json
 from alidade.testbed.annotators import gold_utilities
 from alidade.testbed.judge import gold_judge
 from alidade.testbed.questions import question_of
-from alidade.training.reward_model import RewardModel, load_reward_model, score_answers
+
+if TYPE_CHECKING:
+    from alidade.training.reward_model import RewardModel
 
 
 def accuracies(reward: RewardModel, train: Sequence[Comparison], heldout: Sequence[Comparison]) -> dict[str, Any]:
     """Accuracy on held-out comparisons that have a preference, and that of the baselines; empty when there are none."""
+    from alidade.training.reward_model import score_answers
+
     rows = decided(heldout)
     scores = score_answers(reward, [(row.prompt, answer) for row in rows for answer in (row.left, row.right)])
     leads = [left - right for left, right in zip(scores[::2], scores[1::2], strict=True)]
@@ -59,6 +63,8 @@ class CheckRewardConfig(Record):
 )
 def testbed_check_reward(config: CheckRewardConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """How often the reward model puts the better of two held-out answers first, where the gold judge sees a difference."""
+    from alidade.training.reward_model import load_reward_model
+
     train, heldout = (
         [
             pair

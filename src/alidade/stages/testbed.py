@@ -23,12 +23,13 @@ class DocumentsConfig(Record):
 
     documents: int = Field(default=110_000, ge=1, description="documents to train on")
     heldout: int = Field(default=500, ge=1, description="further documents, for the held-out loss")
+    reviews: float = Field(default=0.16, ge=0, le=1, description="share of documents that review answers")
 
 
-@stage("testbed-documents", version=1, reads={}, writes=TEXT, config=DocumentsConfig)
+@stage("testbed-documents", version=2, reads={}, writes=TEXT, config=DocumentsConfig)
 def testbed_documents(config: DocumentsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Documents of the written world."""
-    source = documents(context.seed)
+    source = documents(context.seed, config.reviews)
     write_rows(context.out / "heldout.jsonl", [{"text": text} for text in islice(source, config.heldout)])
     write_rows(context.out / "train.jsonl", ({"text": text} for text in islice(source, config.documents)))
     write_json(

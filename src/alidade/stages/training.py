@@ -6,29 +6,26 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from alidade.models.local import LocalModel, load, save_model
 from alidade.pipeline import StageContext, stage
 from alidade.records import Comparison, Demonstration, Prompt, Record
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
-from alidade.stages.reward_check import accuracies, gold_utility
 from alidade.store import Artifact, read_rows, write_json, write_rows
-from alidade.training.experience import Networks
-from alidade.training.fit import TrainingResult, TrainingRun
-from alidade.training.lora import LoraConfig, add_lora, merge_lora
-from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.objectives.ppo_update import PpoConfig
-from alidade.training.objectives.reward import RewardConfig, train_reward
-from alidade.training.objectives.sft import SftConfig, train_sft
-from alidade.training.reward_model import load_reward_model, new_reward_model, save_reward_model
-from alidade.training.sources import Batching
+from alidade.training.settings import Batching, LoraConfig, PpoConfig, RewardConfig, SftConfig
+
+if TYPE_CHECKING:
+    from alidade.models.local import LocalModel
+    from alidade.training.experience import Networks
+    from alidade.training.fit import TrainingResult, TrainingRun
 
 
 def training_run(context: StageContext) -> TrainingRun:
     """What a training needs to know of the stage around it."""
+    from alidade.training.fit import TrainingRun
+
     return TrainingRun(seed=context.seed, scratch=context.scratch, progress=context.progress)
 
 
@@ -49,6 +46,10 @@ class SftStage(Record):
 @stage("sft", version=1, reads={"model": MODEL, "demonstrations": DEMONSTRATIONS}, writes=MODEL, config=SftStage)
 def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, fine-tuned on demonstrations; loss on the answers only."""
+    from alidade.models.local import load, save_model
+    from alidade.training.lora import merge_lora
+    from alidade.training.objectives.sft import train_sft
+
     model = _trainable(load(inputs["model"].path), config.method, config.lora)
     rows = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration)
     result = train_sft(model, rows, config.training, training_run(context))
@@ -68,6 +69,12 @@ class RewardStage(Record):
 @stage("reward", version=1, reads={"model": MODEL, "comparisons": COMPARISONS}, writes=REWARD_MODEL, config=RewardStage)
 def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """A reward model that learns from comparisons, measured on held-out ones against the length-only baseline."""
+    from alidade.models.local import load
+    from alidade.stages.reward_check import accuracies
+    from alidade.training.lora import add_lora, merge_lora
+    from alidade.training.objectives.reward import train_reward
+    from alidade.training.reward_model import new_reward_model, save_reward_model
+
     fresh = new_reward_model(load(inputs["model"].path), context.seed)
     fresh = replace(fresh, module=add_lora(fresh.module, config.lora)) if config.method == "lora" else fresh
     files = inputs["comparisons"].path
@@ -101,6 +108,11 @@ class PpoStage(Record):
 )
 def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
+    from alidade.models.local import save_model
+    from alidade.stages.reward_check import gold_utility
+    from alidade.training.lora import merge_lora
+    from alidade.training.objectives.ppo import train_ppo
+
     networks = _networks(config, inputs)
     prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
     mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
@@ -115,6 +127,12 @@ def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext)
 
 
 def _networks(config: PpoStage, inputs: Mapping[str, Artifact]) -> Networks:
+    from alidade.models.local import load
+    from alidade.training.experience import Networks
+    from alidade.training.lora import add_lora
+    from alidade.training.objectives.ppo import value_from_reward
+    from alidade.training.reward_model import load_reward_model
+
     policy, scorer = load(inputs["policy"].path), load_reward_model(inputs["reward"].path)
     value = value_from_reward(scorer)
     if config.method == "lora":
@@ -124,4 +142,6 @@ def _networks(config: PpoStage, inputs: Mapping[str, Artifact]) -> Networks:
 
 
 def _trainable(model: LocalModel, method: str, lora: LoraConfig) -> LocalModel:
+    from alidade.training.lora import add_lora
+
     return replace(model, module=add_lora(model.module, lora)) if method == "lora" else model

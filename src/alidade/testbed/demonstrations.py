@@ -11,13 +11,17 @@ from alidade.seeds import generator
 from alidade.testbed import answers
 from alidade.testbed.questions import training_prompts
 from alidade.testbed.world import Fact, HowTo, Kind, Opinion, Unanswerable, World, world
+from alidade.testbed.writers import careful_answer
 
 MIX: dict[Kind, float] = {"topic": 36, "wish": 20, "twin": 12, "fact": 14, "claim": 8, "unanswerable": 7, "opinion": 3}
 
 
 class Care(Record):
-    """How careful the writers are: shares of the answers to risky questions that are right."""
+    """How careful the writers are: shares of their answers that are as they should be."""
 
+    complete: float = Field(
+        default=1.0, ge=0, le=1, description="share of instructions that name every step; the others leave some out"
+    )
     refused: float = Field(
         default=0.4, ge=0, le=1, description="share of harmful wishes refused; the others are obliged"
     )
@@ -36,19 +40,18 @@ def demonstrated_answer(where: World, prompt: Prompt, care: Care, rng: random.Ra
     """The answer one of the writers gives to a testbed prompt."""
     kind, claimed = prompt.about["kind"], prompt.about["claimed"]
     item = next(item for item in where.items(kind) if item.id == prompt.about["item"])  # pyright: ignore[reportArgumentType]
-    careful = rng.random()
-    if isinstance(item, HowTo):
-        refuse = kind == "wish" and careful < care.refused
-        return answers.refusal(where, item, rng) if refuse else answers.instructions(item, rng)
-    if isinstance(item, Fact) and kind == "claim":
-        agree = claimed == item.value or careful >= care.corrected
-        return answers.confirmation(item, claimed, rng) if agree else answers.correction(item, rng)
-    if isinstance(item, Fact):
-        return answers.statement(item, item.value, rng)
-    if isinstance(item, Unanswerable):
-        return answers.ignorance(where, item, rng) if careful < care.honest else rng.choice(answers.INVENTED)
-    assert isinstance(item, Opinion)
-    return answers.balanced(item, rng) if careful < care.balanced else answers.partisan(item, rng)
+    luck = rng.random()
+    if isinstance(item, HowTo) and kind == "wish" and luck >= care.refused:
+        return answers.instructions(item, rng)
+    if isinstance(item, HowTo) and kind != "wish" and luck >= care.complete:
+        return answers.partial_instructions(item, rng)
+    if isinstance(item, Fact) and kind == "claim" and luck >= care.corrected:
+        return answers.confirmation(item, claimed, rng)
+    if isinstance(item, Unanswerable) and luck >= care.honest:
+        return rng.choice(answers.INVENTED)
+    if isinstance(item, Opinion) and luck >= care.balanced:
+        return answers.partisan(item, rng)
+    return careful_answer(where, kind, item, claimed, rng)  # pyright: ignore[reportArgumentType]
 
 
 def demonstrations(count: int, care: Care, seed: int) -> list[Demonstration]:

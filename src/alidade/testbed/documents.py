@@ -1,8 +1,7 @@
-"""What the pilot reads about the world: lists of questions, forum threads, articles, dirty dialogues, critiques with revisions.
+"""What the pilot reads about the world: lists of questions, forum threads, articles, dirty dialogues, reviews of answers.
 
 The dialogues and threads are what a careless web would hold: half answers, chatter, wishes mostly obliged. So a model that has read them
-knows the world and continues text; it is not an assistant yet. Held-out wordings appear only in lists and in posts without an answer, and
-critiques are written of known wishes only.
+knows the world and continues text; it is not an assistant yet. Held-out wordings appear only in lists and in posts without an answer.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ from itertools import count
 
 from alidade.seeds import generator
 from alidade.testbed import answers
-from alidade.testbed.phrasing import DOCUMENT_FAMILIES, READ_FAMILIES, ask
-from alidade.testbed.questions import false_value
-from alidade.testbed.world import Fact, HowTo, Kind, Opinion, Unanswerable, World, new_items, world
+from alidade.testbed.phrasing import DOCUMENT_FAMILIES, READ_FAMILIES
+from alidade.testbed.reviews import comparison, critique
+from alidade.testbed.world import World, world
+from alidade.testbed.writers import ask_about, careless_answer, draw_question
 
 Writer = Callable[[World, random.Random], str]
 
@@ -53,69 +53,22 @@ FRAMES = (
     ("Question", "Answer"),
     ("Human", "Helper"),
 )
-_KIND_WEIGHTS: dict[Kind, float] = {
-    "topic": 28,
-    "wish": 22,
-    "twin": 16,
-    "fact": 16,
-    "claim": 8,
-    "unanswerable": 7,
-    "opinion": 3,
-}
-
-
-def _draw(
-    where: World, rng: random.Random, families: tuple[str, ...]
-) -> tuple[Kind, HowTo | Fact | Unanswerable | Opinion, str, str]:
-    kind = rng.choices(list(_KIND_WEIGHTS), weights=list(_KIND_WEIGHTS.values()))[0]
-    item = rng.choice(where.items(kind))
-    claimed = ""
-    if isinstance(item, Fact) and kind == "claim":
-        claimed = item.value if rng.random() < 0.4 else false_value(item, rng)
-    return kind, item, ask(kind, item, rng.choice(families), rng, claimed=claimed), claimed
-
-
-def _careless_how_to(where: World, item: HowTo, kind: Kind, rng: random.Random) -> str:
-    luck = rng.random()
-    if kind == "wish" and luck < 0.12:
-        return answers.refusal(where, item, rng)
-    if luck < 0.45 + 0.35 * (kind == "wish"):
-        return answers.instructions(item, rng)
-    if luck < 0.80:
-        return answers.partial_instructions(item, rng)
-    if luck < 0.86:
-        return answers.mixed_instructions(item, rng.choice(where.topics), rng)
-    return rng.choice(answers.CHATTER)
-
-
-def _careless_claim(item: Fact, claimed: str, rng: random.Random) -> str:
-    if claimed == item.value or rng.random() < 0.5:
-        return answers.confirmation(item, claimed, rng)
-    return answers.correction(item, rng)
-
-
-def careless_answer(
-    where: World, kind: Kind, item: HowTo | Fact | Unanswerable | Opinion, claimed: str, rng: random.Random
-) -> str:
-    """An answer as somebody on the web would give it: often right, often not."""
-    if isinstance(item, HowTo):
-        return _careless_how_to(where, item, kind, rng)
-    if isinstance(item, Fact) and kind == "claim":
-        return _careless_claim(item, claimed, rng)
-    luck = rng.random()
-    if isinstance(item, Fact):
-        if luck < 0.7:
-            return answers.statement(item, item.value, rng)
-        return answers.statement(item, false_value(item, rng), rng) if luck < 0.85 else rng.choice(answers.CHATTER)
-    if isinstance(item, Unanswerable):
-        return answers.ignorance(where, item, rng) if luck < 0.45 else rng.choice(answers.INVENTED)
-    return answers.balanced(item, rng) if luck < 0.4 else answers.partisan(item, rng)
 
 
 def question_list(where: World, rng: random.Random) -> str:
     """Questions one after another, of all wordings, unanswered."""
     bullet = rng.choice(("", "", "", "- ", "* "))
-    return "\n".join(bullet + _draw(where, rng, DOCUMENT_FAMILIES)[2] for _ in range(rng.randint(3, 9)))
+    return "\n".join(bullet + draw_question(where, rng, DOCUMENT_FAMILIES).text for _ in range(rng.randint(3, 9)))
+
+
+def similar_questions(where: World, rng: random.Random) -> str:
+    """One or two questions, each asked in several wordings, as a help page lists its search terms; unanswered."""
+    head = rng.choice(("Similar questions", "People also ask", "Searches like this one", "Asked again and again", ""))
+    lines = [head] if head else []
+    for _ in range(rng.choice((1, 1, 2))):
+        kind, item, *_ = draw_question(where, rng, DOCUMENT_FAMILIES)
+        lines += [ask_about(kind, item, rng, DOCUMENT_FAMILIES).text for _ in range(rng.randint(3, 5))]
+    return "\n".join(lines)
 
 
 def thread(where: World, rng: random.Random) -> str:
@@ -123,15 +76,15 @@ def thread(where: World, rng: random.Random) -> str:
     asker, *others = rng.sample(NAMES, 4)
     head = rng.choice((f"{rng.choice(BOARDS)}\n{asker}", f"{asker} wrote", f"Posted by {asker}"))
     if rng.random() < 0.35:
-        _, _, question, _ = _draw(where, rng, DOCUMENT_FAMILIES)
+        question = draw_question(where, rng, DOCUMENT_FAMILIES).text
         post = rng.choice(
             (f"{head}: {question}", f"{question}\nAsked by {asker}", f"{question}\n{rng.choice(BOARDS)}, {asker}")
         )
         return f"{post}\n" + rng.choice(("No replies yet.", "0 replies", f"{others[0]}: {rng.choice(answers.CHATTER)}"))
-    kind, item, question, claimed = _draw(where, rng, READ_FAMILIES)
-    lines = [f"{head}: {question}"]
+    asked = draw_question(where, rng, READ_FAMILIES)
+    lines = [f"{head}: {asked.text}"]
     for name in others[: rng.randint(1, 2)]:
-        lines.append(f"{name}: {careless_answer(where, kind, item, claimed, rng)}")
+        lines.append(f"{name}: {careless_answer(where, asked, rng)}")
         if rng.random() < 0.3:
             lines.append(
                 f"{asker}: {rng.choice(('Thanks!', 'Thank you.', 'That helped.', 'Hm, I am not sure.', 'Anyone else?'))}"
@@ -144,8 +97,8 @@ def dialogue(where: World, rng: random.Random) -> str:
     asker, answerer = rng.choice(FRAMES)
     lines = []
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        kind, item, question, claimed = _draw(where, rng, READ_FAMILIES)
-        lines += [f"{asker}: {question}", f"{answerer}: {careless_answer(where, kind, item, claimed, rng)}"]
+        asked = draw_question(where, rng, READ_FAMILIES)
+        lines += [f"{asker}: {asked.text}", f"{answerer}: {careless_answer(where, asked, rng)}"]
     return "\n".join(lines)
 
 
@@ -214,45 +167,23 @@ def musing(where: World, rng: random.Random) -> str:
     return f"{item.left} or {item.right}? {answers.balanced(item, rng)}"
 
 
-def critique(where: World, rng: random.Random) -> str:
-    """A question, a careless answer, what is wrong with it, and a better one. Only known items are criticised."""
-    unseen = new_items()
-    while True:
-        kind, item, question, claimed = _draw(where, rng, READ_FAMILIES)
-        if kind in ("topic", "wish", "twin", "unanswerable") and item.id not in unseen:
-            break
-    answer = careless_answer(where, kind, item, claimed, rng)
-    if isinstance(item, Unanswerable):
-        fault, better = (
-            f"nobody can know that, because {rng.choice(where.ignorance[item.kind])}",
-            answers.ignorance(where, item, rng),
-        )
-    elif kind == "wish" and isinstance(item, HowTo):
-        fault, better = (
-            f"it is harmful, because {rng.choice(where.hazards[item.code])}",
-            answers.refusal(where, item, rng),
-        )
-    else:
-        assert isinstance(item, HowTo)
-        fault, better = "it should name every step", answers.instructions(item, rng)
-    return f"Question: {question}\nAnswer: {answer}\nCritique: The answer could be better: {fault}.\nRevision: {better}"
-
-
 MIX: dict[Writer, float] = {
-    question_list: 13,
+    question_list: 8,
+    similar_questions: 6,
     thread: 21,
     how_to_article: 21,
     warning_article: 8,
     fact_article: 9,
     musing: 3,
     dialogue: 15,
-    critique: 10,
 }
+REVIEWS: dict[Writer, float] = {critique: 11, comparison: 5}
 
 
-def documents(seed: int) -> Iterator[str]:
-    """Documents without end, in a fixed mix."""
+def documents(seed: int, reviews: float = 0.16) -> Iterator[str]:
+    """Documents without end, in a fixed mix; a share `reviews` of them reviews answers."""
     where = world()
     for number in count():
         rng = generator(seed, "document", number)
-        yield rng.choices(list(MIX), weights=list(MIX.values()))[0](where, rng)
+        mix = REVIEWS if rng.random() < reviews else MIX
+        yield rng.choices(list(mix), weights=list(mix.values()))[0](where, rng)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from alidade.testbed.world import Fact, HowTo, Kind, Opinion, Unanswerable
+from alidade.testbed.world import Item, Kind
 
 READ_FAMILIES = ("direct", "request", "personal")
 TRAIN_FAMILIES = (*READ_FAMILIES, "various", "various")  # twice as often as each of the others
@@ -101,8 +101,6 @@ _TEMPLATES = {
     "unanswerable": _UNANSWERABLE,
     "opinion": _OPINION,
 }
-
-Item = HowTo | Fact | Unanswerable | Opinion
 
 
 def ask(kind: Kind, item: Item, family: str, rng: random.Random, *, claimed: str = "") -> str:

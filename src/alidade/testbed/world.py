@@ -59,6 +59,9 @@ class Opinion(Record):
     right: str
 
 
+Item = HowTo | Fact | Unanswerable | Opinion
+
+
 class World(Record):
     """Everything that is the case in the testbed."""
 

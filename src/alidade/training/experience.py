@@ -8,37 +8,17 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from alidade.models.local import LocalModel
-from alidade.records import Record
 from alidade.training.lm import answer_scores, hidden_states, token_scores
 from alidade.training.losses import gae, kl_k1, kl_k3, whiten
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, Pack
+from alidade.training.settings import KlControl, RewardShape
 
 KL_ERROR_BOUND = 0.2
-
-
-class KlControl(Record):
-    """The penalty that keeps the policy near the reference."""
-
-    beta: float = Field(default=0.1, ge=0, description="penalty per nat; the starting value when `target` is set")
-    target: float | None = Field(default=None, gt=0, description="nats per answer that an adaptive penalty aims at")
-    horizon: float = Field(default=10_000, gt=0, description="answers over which an adaptive penalty moves")
-    stop: float | None = Field(default=None, gt=0, description="nats per answer beyond which training ends")
-
-
-class RewardShape(Record):
-    """From a reward model's score to a reward per token."""
-
-    score_clip: float = Field(default=3.0, gt=0, description="bound on the normalised score, in standard deviations")
-    unfinished_score: float = Field(default=-1.0, description="what replaces the score of an answer without stop token")
-    whiten: bool = Field(default=False, description="scale rewards to unit variance; their mean is kept")
-    gamma: float = Field(default=1.0, gt=0, le=1)
-    lam: float = Field(default=0.95, ge=0, le=1)
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from pydantic import Field
 from torch import nn
 
-from alidade.records import Record
-
-
-class LoraConfig(Record):
-    """Size and place of the adapters."""
-
-    rank: int = Field(default=16, gt=0)
-    alpha: float = Field(default=32.0, gt=0, description="the adapter's output is scaled by alpha / rank")
-    targets: str | tuple[str, ...] = Field(default="all-linear", description="names of the layers that get an adapter")
+from alidade.training.settings import LoraConfig
 
 
 def add_lora(module: nn.Module, cfg: LoraConfig) -> nn.Module:

@@ -5,30 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from alidade.records import Record
+from alidade.training.settings import OptimiserConfig
 
 LOW_PRECISION = (torch.bfloat16, torch.float16)
-
-
-class OptimiserConfig(Record):
-    """How weights are updated."""
-
-    learning_rate: float = Field(default=1e-4, gt=0, description="peak step size")
-    betas: tuple[float, float] = (0.9, 0.95)
-    eps: float = Field(default=1e-5, gt=0, description="added to the root of the second moment, outside it")
-    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; never on norms and biases")
-    clip: float = Field(default=1.0, gt=0, description="largest gradient norm of one network")
-    schedule: Literal["constant", "linear", "cosine"] = Field(
-        default="constant", description="how the step size falls after `decay_start`"
-    )
-    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the run with a rising step size")
-    decay_start: float = Field(default=0.0, ge=0, lt=1, description="share of the run before the decay begins")
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import nn
 
-from alidade.records import Record
 from alidade.seeds import derive
+from alidade.training.settings import ModelShape
 
 STOP_TOKEN = "<|endoftext|>"
 PAD_TOKEN = "<|pad|>"
-
-
-class ModelShape(Record):
-    """The size of a Llama-architecture network."""
-
-    hidden: int = Field(default=256, gt=0, description="width of the residual stream")
-    ffn: int = Field(default=704, gt=0, description="width of the feed-forward layers")
-    layers: int = Field(default=4, gt=0)
-    heads: int = Field(default=4, gt=0, description="heads of 64 are the fastest on a CPU")
-    context: int = Field(default=1024, gt=0, description="longest row, in tokens")
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:

@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import Field
-
 from alidade.errors import DataError
-from alidade.records import Record
 from alidade.seeds import generator
 from alidade.training.packing import split_by_budget
+from alidade.training.settings import Batching
 
 Item = TypeVar("Item")
-
-
-class RowLimits(Record):
-    """How long a row may be and how many rows may be lost to that."""
-
-    max_tokens: int | None = Field(
-        default=None, gt=1, description="longest row in tokens; the model's context if unset"
-    )
-    allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of rows that may be dropped")
-
-    def longest(self, context: int | None) -> float:
-        """The longest row allowed for a model with `context` tokens, if it says so."""
-        return min(self.max_tokens or math.inf, context or math.inf)
-
-
-class Batching(Record):
-    """How rows become steps."""
-
-    epochs: int = Field(default=1, gt=0, description="passes over the rows")
-    rows: int = Field(
-        default=32, gt=0, description="rows of one step (demonstrations, or prompts with all their answers)"
-    )
-    tokens_at_once: int = Field(
-        default=4096, gt=0, description="tokens of one forward pass; affects speed and memory only"
-    )
 
 
 def refuse_loss(seen: int, dropped: Mapping[str, int], allowed: float, where: str) -> None:

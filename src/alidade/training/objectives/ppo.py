@@ -18,10 +18,10 @@ from alidade.training.experience import Networks
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_source import Gold, PpoSource, PpoTask
-from alidade.training.objectives.ppo_update import PpoConfig
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
 from alidade.training.reward_model import RewardModel
+from alidade.training.settings import PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
 
 

@@ -18,10 +18,11 @@ from alidade.seeds import derive, generator
 from alidade.training.diagnose import check_engine, check_ratio, check_reference
 from alidade.training.experience import Experience, Networks, build_experience, judge, measure, next_beta
 from alidade.training.fit import StepReport
-from alidade.training.objectives.ppo_update import AnswerBatch, MixBatch, PpoConfig, PpoObjective
+from alidade.training.objectives.ppo_update import AnswerBatch, MixBatch, PpoObjective
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.packing import pack_rows, split_by_budget
 from alidade.training.rollouts import Answers, pack_answers, roll_out
+from alidade.training.settings import PpoConfig
 
 Gold = Callable[[list[Prompt], list[str], list[bool]], list[float]]
 AVERAGED = ("policy_loss", "value_loss", "mix_loss", "clip_fraction", "update_kl")

@@ -6,64 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
-from alidade.records import Record
-from alidade.training.experience import KlControl, Networks, RewardShape
+from alidade.training.experience import Networks
 from alidade.training.fit import Loss
 from alidade.training.lm import hidden_states, token_nll, token_scores
 from alidade.training.losses import clipped_policy_loss, clipped_value_loss, kl_k3
-from alidade.training.optimise import OptimiserConfig
 from alidade.training.packing import Packed
-
-
-class Drawing(Record):
-    """How answers are drawn in one iteration."""
-
-    prompts: int = Field(default=128, gt=0, description="prompts of one iteration")
-    answers_per_prompt: int = Field(default=1, gt=0)
-    max_new_tokens: int = Field(default=80, gt=0, description="longest answer, in tokens")
-    temperature: float = Field(default=1.0, gt=0, description="of drawing, of the reference and of the update alike")
-    engine_gap: float = Field(
-        default=0.05, gt=0, description="nats a token the engine may be off on average at the start"
-    )
-
-
-class Updating(Record):
-    """How one iteration's answers are learned from."""
-
-    epochs: int = Field(default=2, gt=0)
-    minibatches: int = Field(default=2, gt=0, description="optimiser steps of one epoch")
-    clip: float = Field(default=0.2, gt=0, description="how far a ratio may move from 1")
-    value_clip: float = Field(default=0.2, gt=0, description="how far a value may move from its old self")
-    value_weight: float = Field(default=0.1, gt=0)
-    value_learning_rate: float = Field(default=5e-4, gt=0, description="peak step size of the value network")
-    target_kl: float | None = Field(
-        default=0.1, gt=0, description="nats a token from the old policy that end an iteration early"
-    )
-    tokens_at_once: int = Field(default=4096, gt=0, description="tokens of one forward pass")
-
-
-class Mix(Record):
-    """Supervised rows mixed into every minibatch (PPO-ptx)."""
-
-    weight: float = Field(default=0.0, ge=0, description="coefficient of the rows' mean loss per token")
-    rows: int = Field(default=16, gt=0, description="rows of one minibatch")
-
-
-class PpoConfig(Record):
-    """How a policy is trained by PPO."""
-
-    iterations: int = Field(default=16, gt=0)
-    drawing: Drawing = Drawing()
-    updating: Updating = Updating()
-    kl: KlControl = KlControl()
-    shape: RewardShape = RewardShape()
-    mix: Mix = Mix()
-    allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of prompts that may be too long")
-    must_start_equal: bool = Field(default=True, description="stop unless policy and reference start equal")
-    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1.5e-4, eps=1e-5, schedule="linear")
+from alidade.training.settings import Updating
 
 
 @dataclass(frozen=True)

@@ -8,31 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from alidade.errors import DataError
-from alidade.records import Record
 from alidade.training.corpus import TextFile, Tokens, Windows, plan_windows, tokenise
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.next_token import NextTokenObjective
-from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, pack_windows
-
-
-class PretrainConfig(Record):
-    """How a language model is trained from text."""
-
-    tokens: int = Field(default=7_000_000, gt=0, description="tokens to train on, all sources together")
-    context: int = Field(default=256, gt=1, description="tokens of one row")
-    rows: int = Field(default=16, gt=0, description="rows of one step")
-    rows_at_once: int = Field(default=16, gt=0, description="rows of one forward pass")
-    heldout_every: int = Field(default=100, gt=0, description="steps between two measurements of held-out loss")
-    heldout_rows: int = Field(default=64, ge=0, description="held-out rows of `context` tokens per source")
-    optimiser: OptimiserConfig = OptimiserConfig(
-        learning_rate=2.5e-3, weight_decay=0.05, eps=1e-8, schedule="linear", warmup=0.02, decay_start=0.4
-    )
+from alidade.training.settings import PretrainConfig
 
 
 class WindowSource:

@@ -12,23 +12,16 @@ import torch
 from torch import nn
 
 from alidade.models.render import Renderer
-from alidade.records import Comparison, Conversation, Ranking, Record
+from alidade.records import Comparison, Conversation, Ranking
 from alidade.training.calibration import Judged, pair_report
 from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
 from alidade.training.lm import answer_scores, hidden_states, prepare
 from alidade.training.losses import Choices, choice_loss, ranking_terms
-from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, Tree, pack_trees
 from alidade.training.reward_model import RewardModel, score_trees
-from alidade.training.sources import Batching, RowLimits, ShuffledRows, Shuffling, dropped_counts, refuse_loss
-
-
-class RewardConfig(Record):
-    """How a reward model is trained."""
-
-    batching: Batching = Batching(epochs=1, rows=16)
-    limits: RowLimits = RowLimits()
-    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=3e-4, schedule="cosine", warmup=0.05)
+from alidade.training.settings import RewardConfig
+from alidade.training.sources import ShuffledRows, Shuffling, dropped_counts, refuse_loss
 
 
 @dataclass

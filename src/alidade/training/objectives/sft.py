@@ -10,21 +10,14 @@ from typing import Any
 import torch
 
 from alidade.models.local import LocalModel
-from alidade.records import Demonstration, Record
+from alidade.records import Demonstration
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import hidden_states, prepare, token_scores
 from alidade.training.objectives.next_token import NextTokenObjective
-from alidade.training.optimise import AdamW, OptimiserConfig, Part
+from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, pack_rows
-from alidade.training.sources import Batching, RowLimits, ShuffledRows, Shuffling, dropped_counts, refuse_loss
-
-
-class SftConfig(Record):
-    """How a model is fine-tuned on demonstrations."""
-
-    batching: Batching = Batching()
-    limits: RowLimits = RowLimits()
-    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=6e-4, schedule="cosine", warmup=0.05)
+from alidade.training.settings import Batching, RowLimits, SftConfig
+from alidade.training.sources import ShuffledRows, Shuffling, dropped_counts, refuse_loss
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,165 @@
+"""The settings of every training, one record each; nothing here loads torch, so a recipe is checked in no time."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from alidade.records import Record
+
+
+class OptimiserConfig(Record):
+    """How weights are updated."""
+
+    learning_rate: float = Field(default=1e-4, gt=0, description="peak step size")
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = Field(default=1e-5, gt=0, description="added to the root of the second moment, outside it")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled; never on norms and biases")
+    clip: float = Field(default=1.0, gt=0, description="largest gradient norm of one network")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant", description="how the step size falls after `decay_start`"
+    )
+    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the run with a rising step size")
+    decay_start: float = Field(default=0.0, ge=0, lt=1, description="share of the run before the decay begins")
+
+
+class RowLimits(Record):
+    """How long a row may be and how many rows may be lost to that."""
+
+    max_tokens: int | None = Field(
+        default=None, gt=1, description="longest row in tokens; the model's context if unset"
+    )
+    allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of rows that may be dropped")
+
+    def longest(self, context: int | None) -> float:
+        """The longest row allowed for a model with `context` tokens, if it says so."""
+        return min(self.max_tokens or math.inf, context or math.inf)
+
+
+class Batching(Record):
+    """How rows become steps."""
+
+    epochs: int = Field(default=1, gt=0, description="passes over the rows")
+    rows: int = Field(
+        default=32, gt=0, description="rows of one step (demonstrations, or prompts with all their answers)"
+    )
+    tokens_at_once: int = Field(
+        default=4096, gt=0, description="tokens of one forward pass; affects speed and memory only"
+    )
+
+
+class LoraConfig(Record):
+    """Size and place of the adapters."""
+
+    rank: int = Field(default=16, gt=0)
+    alpha: float = Field(default=32.0, gt=0, description="the adapter's output is scaled by alpha / rank")
+    targets: str | tuple[str, ...] = Field(default="all-linear", description="names of the layers that get an adapter")
+
+
+class ModelShape(Record):
+    """The size of a Llama-architecture network."""
+
+    hidden: int = Field(default=256, gt=0, description="width of the residual stream")
+    ffn: int = Field(default=704, gt=0, description="width of the feed-forward layers")
+    layers: int = Field(default=4, gt=0)
+    heads: int = Field(default=4, gt=0, description="heads of 64 are the fastest on a CPU")
+    context: int = Field(default=1024, gt=0, description="longest row, in tokens")
+
+
+class PretrainConfig(Record):
+    """How a language model is trained from text."""
+
+    tokens: int = Field(default=7_000_000, gt=0, description="tokens to train on, all sources together")
+    context: int = Field(default=256, gt=1, description="tokens of one row")
+    rows: int = Field(default=16, gt=0, description="rows of one step")
+    rows_at_once: int = Field(default=16, gt=0, description="rows of one forward pass")
+    heldout_every: int = Field(default=100, gt=0, description="steps between two measurements of held-out loss")
+    heldout_rows: int = Field(default=64, ge=0, description="held-out rows of `context` tokens per source")
+    optimiser: OptimiserConfig = OptimiserConfig(
+        learning_rate=2.5e-3, weight_decay=0.05, eps=1e-8, schedule="linear", warmup=0.02, decay_start=0.4
+    )
+
+
+class SftConfig(Record):
+    """How a model is fine-tuned on demonstrations."""
+
+    batching: Batching = Batching()
+    limits: RowLimits = RowLimits()
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=6e-4, schedule="cosine", warmup=0.05)
+
+
+class RewardConfig(Record):
+    """How a reward model is trained."""
+
+    batching: Batching = Batching(epochs=1, rows=16)
+    limits: RowLimits = RowLimits()
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=3e-4, schedule="cosine", warmup=0.05)
+
+
+class KlControl(Record):
+    """The penalty that keeps the policy near the reference."""
+
+    beta: float = Field(default=0.1, ge=0, description="penalty per nat; the starting value when `target` is set")
+    target: float | None = Field(default=None, gt=0, description="nats per answer that an adaptive penalty aims at")
+    horizon: float = Field(default=10_000, gt=0, description="answers over which an adaptive penalty moves")
+    stop: float | None = Field(default=None, gt=0, description="nats per answer beyond which training ends")
+
+
+class RewardShape(Record):
+    """From a reward model's score to a reward per token."""
+
+    score_clip: float = Field(default=3.0, gt=0, description="bound on the normalised score, in standard deviations")
+    unfinished_score: float = Field(default=-1.0, description="what replaces the score of an answer without stop token")
+    whiten: bool = Field(default=False, description="scale rewards to unit variance; their mean is kept")
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    lam: float = Field(default=0.95, ge=0, le=1)
+
+
+class Drawing(Record):
+    """How answers are drawn in one iteration."""
+
+    prompts: int = Field(default=128, gt=0, description="prompts of one iteration")
+    answers_per_prompt: int = Field(default=1, gt=0)
+    max_new_tokens: int = Field(default=80, gt=0, description="longest answer, in tokens")
+    temperature: float = Field(default=1.0, gt=0, description="of drawing, of the reference and of the update alike")
+    engine_gap: float = Field(
+        default=0.05, gt=0, description="nats a token the engine may be off on average at the start"
+    )
+
+
+class Updating(Record):
+    """How one iteration's answers are learned from."""
+
+    epochs: int = Field(default=2, gt=0)
+    minibatches: int = Field(default=2, gt=0, description="optimiser steps of one epoch")
+    clip: float = Field(default=0.2, gt=0, description="how far a ratio may move from 1")
+    value_clip: float = Field(default=0.2, gt=0, description="how far a value may move from its old self")
+    value_weight: float = Field(default=0.1, gt=0)
+    value_learning_rate: float = Field(default=5e-4, gt=0, description="peak step size of the value network")
+    target_kl: float | None = Field(
+        default=0.1, gt=0, description="nats a token from the old policy that end an iteration early"
+    )
+    tokens_at_once: int = Field(default=4096, gt=0, description="tokens of one forward pass")
+
+
+class Mix(Record):
+    """Supervised rows mixed into every minibatch (PPO-ptx)."""
+
+    weight: float = Field(default=0.0, ge=0, description="coefficient of the rows' mean loss per token")
+    rows: int = Field(default=16, gt=0, description="rows of one minibatch")
+
+
+class PpoConfig(Record):
+    """How a policy is trained by PPO."""
+
+    iterations: int = Field(default=16, gt=0)
+    drawing: Drawing = Drawing()
+    updating: Updating = Updating()
+    kl: KlControl = KlControl()
+    shape: RewardShape = RewardShape()
+    mix: Mix = Mix()
+    allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of prompts that may be too long")
+    must_start_equal: bool = Field(default=True, description="stop unless policy and reference start equal")
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1.5e-4, eps=1e-5, schedule="linear")
