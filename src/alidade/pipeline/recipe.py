@@ -258,8 +258,10 @@ def _over_defaults(config: type[BaseModel], values: Mapping[str, Any]) -> dict[s
 def _laid_over(default: Any, value: Any) -> Any:
     if not (isinstance(default, BaseModel) and isinstance(value, Mapping)):
         return value
-    inner = {name: getattr(default, name) for name in type(default).model_fields}
-    return inner | {name: _laid_over(inner.get(name), given) for name, given in value.items()}
+    merged: dict[str, Any] = {name: getattr(default, name) for name in type(default).model_fields}
+    for name, given in cast("Mapping[str, Any]", value).items():
+        merged[name] = _laid_over(merged.get(name), given)
+    return merged
 
 
 def _fields_below(config: type[BaseModel], place: Sequence[str | int]) -> Iterable[str]:

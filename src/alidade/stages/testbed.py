@@ -45,7 +45,7 @@ class DemonstrationsConfig(Record):
     care: Care = Care()
 
 
-@stage("testbed-demonstrations", version=1, reads={}, writes=DEMONSTRATIONS, config=DemonstrationsConfig)
+@stage("testbed-demonstrations", version=2, reads={}, writes=DEMONSTRATIONS, config=DemonstrationsConfig)
 def testbed_demonstrations(config: DemonstrationsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Demonstrations by a mixed team of simulated writers."""
     rows = demonstrations(config.rows, config.care, context.seed)

@@ -13,7 +13,7 @@ from alidade.testbed.questions import training_prompts
 from alidade.testbed.world import Fact, HowTo, Kind, Opinion, Unanswerable, World, world
 from alidade.testbed.writers import careful_answer
 
-MIX: dict[Kind, float] = {"topic": 36, "wish": 20, "twin": 12, "fact": 14, "claim": 8, "unanswerable": 7, "opinion": 3}
+MIX: dict[Kind, float] = {"topic": 34, "wish": 18, "twin": 18, "fact": 13, "claim": 7, "unanswerable": 7, "opinion": 3}
 
 
 class Care(Record):

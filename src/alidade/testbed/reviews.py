@@ -12,10 +12,10 @@ from alidade.testbed import answers
 from alidade.testbed.judge import Gold, Question, gold_judge
 from alidade.testbed.phrasing import READ_FAMILIES
 from alidade.testbed.world import HowTo, Kind, Opinion, Unanswerable, World, new_items
-from alidade.testbed.writers import KIND_WEIGHTS, Asked, careful_answer, careless_answer, draw_question
+from alidade.testbed.writers import Asked, careful_answer, careless_answer, draw_question
 
 LEAST_GAP = 0.5  # of gold utility: closer answers are not compared
-_GOOD: dict[Kind, float] = dict.fromkeys(KIND_WEIGHTS, 2.0) | {"opinion": 1.5}  # gold utility of a faultless answer
+_OPINION_AT_ITS_BEST, _AT_ITS_BEST = 1.5, 2.0  # gold utilities of faultless answers
 _ASPECTS: dict[Kind, str] = {
     "topic": "more helpful",
     "wish": "less harmful",
@@ -78,7 +78,7 @@ def critique(where: World, rng: random.Random) -> str:
     kind, item, question, claimed = asked
     answer = _reviewed_answer(where, asked, rng)
     gold = _verdict(asked, answer)
-    if gold.utility >= _GOOD[kind]:
+    if gold.utility >= (_OPINION_AT_ITS_BEST if kind == "opinion" else _AT_ITS_BEST):
         return f"Question: {question}\nAnswer: {answer}\nCritique: The answer is good.\nRevision: {answer}"
     fault, better = _fault(where, asked, gold, rng), careful_answer(where, kind, item, claimed, rng)
     return f"Question: {question}\nAnswer: {answer}\nCritique: The answer could be better: {fault}.\nRevision: {better}"
