@@ -70,6 +70,8 @@ def test_the_recipe_runs_on_a_users_model_and_files_and_reuses_everything(tmp_pa
     assert losses[1] < losses[0]
     assert summary["against"]["policy over sft"]["win_rate_by_reward"]["n"] == 10
     assert {"accuracy", "length_only", "majority", "calibration_error"} <= set(summary["reward_model"])
+    bins = summary["reward_model"]["calibration"]
+    assert sum(one["n"] * one["observed"] for one in bins) == pytest.approx(0.5 * sum(one["n"] for one in bins))
     heldout = read_rows(places["demonstrations"] / "heldout.jsonl", Demonstration)
     assert summary["models"]["base"]["nll_per_token"]["n"] == len(heldout)
     again = run(load_recipe(RECIPE, sets), store)

@@ -135,7 +135,9 @@ def _reward_report(reward: Any, train: Sequence[Comparison], heldout: Sequence[C
     scores = score_answers(reward, asked)
     # A difference of normalised scores, taken back to the scale on which the Bradley-Terry loss was fitted.
     gaps = [(left - right) * reward.std for left, right in zip(scores[::2], scores[1::2], strict=True)]
-    bins = calibration_bins([_sigmoid(gap) for gap in gaps], [row.label_prob for row in heldout])
+    # Both ways round: files put the preferred answer first, and so would bins that are read one way only.
+    predicted = [_sigmoid(lead) for gap in gaps for lead in (gap, -gap)]
+    bins = calibration_bins(predicted, [prob for row in heldout for prob in (row.label_prob, 1 - row.label_prob)])
     found = {
         "accuracy": accuracy(heldout, gaps),
         "length_only": length_only(train, heldout),
@@ -157,7 +159,7 @@ def _sigmoid(value: float) -> float:
 
 @stage(
     "evaluate-held-out",
-    version=1,
+    version=2,
     reads={
         **{name: MODEL.if_given() for name in MODELS},
         "reward": REWARD_MODEL.if_given(),
