@@ -1,6 +1,9 @@
 """Answers of other prompts among a prompt's candidates."""
 
+import math
 import random
+
+import pytest
 
 from alidade.preferences.strays import ALIKE, Likeness, with_strays
 from alidade.records import Candidates, Completion, Conversation, Prompt
@@ -33,6 +36,12 @@ def test_prompts_are_alike_when_they_share_words_that_are_rare():
     assert set(alike) == {1}
 
 
+def test_likeness_is_the_cosine_of_the_rare_words():
+    texts = ["read letter", "post letter", "read", "post", *(f"nothing{place}" for place in range(36))]
+    assert Likeness(texts).to(0) == {1: pytest.approx(0.5), 2: pytest.approx(math.sqrt(0.5))}
+    assert Likeness(texts).to(2) == {0: pytest.approx(math.sqrt(0.5))}
+
+
 def test_a_prompt_that_shares_nothing_is_like_no_other():
     assert Likeness(["red boats", "two cats", "two dogs"]).to(0) == {}
 
@@ -44,11 +53,21 @@ def test_own_answers_stay_first_and_strays_follow():
         assert len(origins(row)) in (2, 3)  # a stray from the row itself is an own answer, and left out
 
 
-def test_most_strays_come_from_prompts_that_sound_alike():
-    pairs = [(f"How do I read letter{place}?", f"How do I post letter{place}?") for place in range(200)]
-    mixed = with_strays(rows(tuple(text for pair in pairs for text in pair)), 1, random.Random(1))
-    near = [origins(row)[2] // 2 == int(row.prompt.id) // 2 for row in mixed if len(row.answers) > 2]
+def neighbours(count):
+    """Pairs of prompts that share one rare word of two, each prompt twice in other words."""
+    for place in range(count):
+        for verb in ("read", "post"):
+            yield f"How do I {verb}{place} letter{place}?"
+            yield f"Please say how to {verb}{place} letter{place}."
+
+
+def test_most_strays_come_from_prompts_that_sound_alike_and_are_not_the_same_question():
+    mixed = with_strays(rows(tuple(neighbours(200))), 1, random.Random(1))
+    found = [(int(row.prompt.id), origins(row)[2]) for row in mixed if len(row.answers) > 2]
+    near = [own // 4 == other // 4 for own, other in found]
+    same = [own // 2 == other // 2 for own, other in found]
     assert abs(sum(near) / len(near) - ALIKE) < 0.08
+    assert sum(same) / len(same) < 0.02
 
 
 def test_no_strays_change_nothing_and_equal_chance_gives_equal_strays():

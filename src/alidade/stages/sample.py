@@ -29,7 +29,7 @@ class SampleConfig(Record):
     max_new_tokens: int = Field(default=80, ge=1, description="longest answer, in tokens")
 
 
-@stage("sample", version=3, reads={"model": MODEL, "prompts": PROMPTS}, writes=ANSWERS, config=SampleConfig)
+@stage("sample", version=4, reads={"model": MODEL, "prompts": PROMPTS}, writes=ANSWERS, config=SampleConfig)
 def sample(config: SampleConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Several answers of the model to every prompt."""
     from alidade.models.engine import generate

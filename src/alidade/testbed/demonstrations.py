@@ -13,7 +13,7 @@ from alidade.testbed.questions import training_prompts
 from alidade.testbed.world import Fact, HowTo, Kind, Opinion, Unanswerable, World, world
 from alidade.testbed.writers import careful_answer
 
-MIX: dict[Kind, float] = {"topic": 34, "wish": 18, "twin": 18, "fact": 13, "claim": 7, "unanswerable": 7, "opinion": 3}
+MIX: dict[Kind, float] = {"topic": 33, "wish": 18, "twin": 21, "fact": 12, "claim": 7, "unanswerable": 7, "opinion": 2}
 
 
 class Care(Record):

@@ -11,7 +11,7 @@ from alidade.testbed.judge import Question
 from alidade.testbed.phrasing import HELD_OUT_FAMILIES, TRAIN_FAMILIES, ask
 from alidade.testbed.world import Fact, Kind, new_items, world
 
-TRUE_CLAIMS = 0.4  # share of claims that are true, in training: "no" must not be the answer to everything
+TRUE_CLAIMS = 0.5  # share of claims that are true, in training: "no" must not be the answer to everything
 
 
 def false_value(fact: Fact, rng: random.Random) -> str:
