@@ -14,7 +14,8 @@ from alidade.training.fit import TrainingRun
 from alidade.training.lm import hidden_states, prepare, token_scores
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.objectives.reward import RewardObjective, collate, group_rows
+from alidade.training.judgements import collate_groups, group_rows
+from alidade.training.objectives.reward import RewardObjective
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Tree, pack_rows, pack_trees
 from alidade.training.pretrain import new_model, train_tokenizer
@@ -56,8 +57,8 @@ def test_eight_prompts_at_once_equal_eight_times_one_prompt_for_rewards():
     ]
     groups, _ = group_rows(language_model.renderer, rows, 64)
     cpu = torch.device("cpu")
-    together = gradient(module, objective, [collate(groups, cpu)])
-    apart = gradient(module, objective, [collate([group], cpu) for group in groups])
+    together = gradient(module, objective, [collate_groups(groups, cpu)])
+    apart = gradient(module, objective, [collate_groups([group], cpu) for group in groups])
     assert torch.allclose(together, apart, atol=1e-5)
 
 

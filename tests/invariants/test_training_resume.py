@@ -22,7 +22,9 @@ from alidade.training.corpus import TextFile
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
+from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
+from alidade.training.objectives.preference import train_preferences
 from alidade.training.objectives.pretrain import train_text
 from alidade.training.objectives.reward import train_reward
 from alidade.training.objectives.sft import train_sft
@@ -30,6 +32,7 @@ from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.settings import (
     Batching,
+    DpoConfig,
     Drawing,
     KlControl,
     Mix,
@@ -103,11 +106,22 @@ def sft(run, folder):
     return digest(learner.module), result
 
 
-def reward(run, folder):
-    rows = [
+def comparisons():
+    return [
         Comparison(id=str(place), prompt=ask(place % 8), left="yes", right=f"no {place}", label_prob=0.9)
         for place in range(12)
     ]
+
+
+def dpo(run, folder):
+    learner, rows = model(), comparisons()
+    cfg = DpoConfig(batching=Batching(epochs=2, rows=3), optimiser=FAST)
+    result = train_preferences(learner, (rows, rows[:2]), DpoLoss(cfg), cfg, run)
+    return digest(learner.module), result
+
+
+def reward(run, folder):
+    rows = comparisons()
     cfg = RewardConfig(batching=Batching(epochs=2, rows=3), optimiser=FAST)
     trained, result = train_reward(new_reward_model(model(), 0), rows, rows[:2], cfg, run)
     return digest(trained.module), result
@@ -130,7 +144,7 @@ def ppo(run, folder):
     return digest(policy.module, networks.value), result
 
 
-@pytest.mark.parametrize("train", [pretrain, sft, reward, ppo])
+@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, ppo])
 @pytest.mark.parametrize("steps", [[1], [2, 1, 2]], ids=["before the first save", "three times"])
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     whole, result = train(TrainingRun(seed=3), tmp_path)

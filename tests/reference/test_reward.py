@@ -14,7 +14,8 @@ from transformers import (
 
 from alidade.training.lm import prepare
 from alidade.training.losses import plackett_luce
-from alidade.training.objectives.reward import AnswerGroup, RewardObjective, collate
+from alidade.training.judgements import AnswerGroup, collate_groups
+from alidade.training.objectives.reward import RewardObjective
 
 COMPARISONS = [
     ([5, 6, 7], [8, 1], [9, 10, 11, 1], 0.75),
@@ -43,15 +44,13 @@ def llama():
 
 
 def groups():
-    from alidade.training.losses import ranking_terms
-
     made: dict[tuple, AnswerGroup] = {}
     for prompt, left, right, label_prob in COMPARISONS:
         group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
-        group.add([group.place(left), group.place(right)], [((0, 1), 1.0)], [label_prob, 1 - label_prob])
+        group.compare(group.place(left), group.place(right), label_prob, label_prob)
     for prompt, answers, ranks in RANKINGS:
         group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
-        group.add([group.place(answer) for answer in answers], ranking_terms(ranks), [1.0] * len(answers))
+        group.rank([group.place(answer) for answer in answers], ranks)
     return list(made.values())
 
 
@@ -67,7 +66,7 @@ def test_prefix_shared_rewards_equal_the_specification(build, dtype, close):
     expected.backward()
 
     objective = RewardObjective()
-    batch = collate(groups(), torch.device("cpu"))
+    batch = collate_groups(groups(), torch.device("cpu"))
     loss = objective.loss(packed, batch).total / objective.weight(batch)
     loss.backward()
 

@@ -9,7 +9,8 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Ranking
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
-from alidade.training.objectives.reward import group_rows, train_reward
+from alidade.training.judgements import group_rows
+from alidade.training.objectives.reward import train_reward
 from alidade.training.objectives.sft import heldout_nll, render_rows, train_sft
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
@@ -76,20 +77,25 @@ def test_cutting_a_step_into_forward_passes_changes_nothing_but_rounding():
     assert torch.allclose(weights[0], weights[1], atol=1e-5)
 
 
+def pairs_of(group):
+    return [(pair.left, pair.right, pair.label_prob) for pair in group.pairs]
+
+
 def test_judgements_about_one_prompt_are_one_element_behind_one_prompt():
     rows = [comparison(0), comparison(0, "yes", "blue"), comparison(1), comparison(0, "blue", "no blue")]
     groups, dropped = group_rows(model().renderer, rows, 64)
     assert not dropped
     assert [len(group.answers) for group in groups] == [3, 2]
     assert [group.judgements for group in groups] == [3, 1]
-    assert groups[0].pairs == [(0, 1, 1.0), (0, 2, 1.0), (2, 1, 1.0)]
+    assert pairs_of(groups[0]) == [(0, 1, 1.0), (0, 2, 1.0), (2, 1, 1.0)]
 
 
 def test_a_ranking_is_one_judgement_and_its_pairs_are_known():
     ranking = Ranking(id="r", prompt=Conversation.ask("what"), answers=("yes", "no", "blue"), ranks=(0, 1, 1))
     (group,), _ = group_rows(model().renderer, [ranking], 64)
     assert group.judgements == 1
-    assert group.pairs == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 0.5)]
+    assert pairs_of(group) == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 0.5)]
+    assert sum(pair.weight for pair in group.pairs) == pytest.approx(1)
 
 
 def test_a_reward_model_learns_and_is_normalised_on_its_training_answers():

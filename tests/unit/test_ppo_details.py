@@ -26,7 +26,7 @@ from alidade.training.losses import gae, whiten
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
 from alidade.training.objectives.ppo_update import AnswerBatch
-from alidade.training.objectives.reward import group_rows
+from alidade.training.judgements import group_rows
 from alidade.training.optimise import AdamW, Part
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model

@@ -182,8 +182,8 @@ def _reward(run: Run, present: Mapping[str, Path], summaries: Mapping[str, Value
     """The reward model's accuracy by what it was checked on, and its calibration (of the run's last one)."""
     found: dict[str, Any] = {}
     for stage in run.stages:
-        if stage.kind == "reward-model" and stage.name in present:
-            found = _object(present[stage.name] / "evaluation.json")
+        if stage.kind in ("reward-model", "model") and stage.name in present:
+            found |= _object(present[stage.name] / "evaluation.json")
     for summary in summaries.values():
         found |= {name: summary[name] for name in ("annotated", "gold") if name in summary}
         if "reward_model" in summary:

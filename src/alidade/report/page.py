@@ -30,6 +30,7 @@ _REWARD_CHECKS = (
     ("annotated", "Held-out comparisons, as annotated"),
     ("held_out", "Held-out comparisons, by people"),
     ("gold", "Held-out pairs that the gold judge tells apart"),
+    ("implied", "Held-out comparisons, by the reward that the policy implies"),
 )
 _REWARD_RULES = (
     ("accuracy", "reward model", "last"),

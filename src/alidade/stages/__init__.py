@@ -7,6 +7,7 @@ MODULES = (
     "files",
     "held_out",
     "pilot",
+    "preference",
     "pretrain",
     "reward_check",
     "sample",

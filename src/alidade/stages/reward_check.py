@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 
 
 def accuracies(reward: RewardModel, train: Sequence[Comparison], heldout: Sequence[Comparison]) -> dict[str, Any]:
-    """Accuracy on held-out comparisons that have a preference, and that of the baselines; empty when there are none."""
+    """`agreement` of a reward model with held-out comparisons."""
     from alidade.training.reward_model import score_answers
 
-    rows = decided(heldout)
-    scores = score_answers(reward, [(row.prompt, answer) for row in rows for answer in (row.left, row.right)])
-    leads = [left - right for left, right in zip(scores[::2], scores[1::2], strict=True)]
+    scores = score_answers(reward, [(row.prompt, answer) for row in heldout for answer in (row.left, row.right)])
+    return agreement(train, heldout, [left - right for left, right in zip(scores[::2], scores[1::2], strict=True)])
+
+
+def agreement(train: Sequence[Comparison], heldout: Sequence[Comparison], leads: Sequence[float]) -> dict[str, Any]:
+    """Accuracy on held-out comparisons that have a preference, and that of the baselines; empty when there are none.
+
+    `leads` says how far each held-out comparison's left answer is ahead.
+    """
     measured = {
-        "accuracy": accuracy(rows, leads),
-        "length_only": length_only(train, rows),
-        "majority": majority(train, rows),
+        "accuracy": accuracy(heldout, leads),
+        "length_only": length_only(train, heldout),
+        "majority": majority(train, heldout),
     }
     found = {name: estimate.model_dump() for name, estimate in measured.items() if estimate is not None}
-    return found | {"n": len(rows)} if found else {}
+    return found | {"n": len(decided(heldout))} if found else {}
 
 
 def gold_utility(prompts: list[Prompt], texts: list[str], finished: list[bool]) -> list[float]:

@@ -50,7 +50,7 @@ def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext)
     from alidade.training.lora import merge_lora
     from alidade.training.objectives.sft import train_sft
 
-    model = _trainable(load(inputs["model"].path), config.method, config.lora)
+    model = trainable(load(inputs["model"].path), config.method, config.lora)
     rows = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration)
     result = train_sft(model, rows, config.training, training_run(context))
     save_model(merge_lora(model.module), model.tokenizer, context.out)
@@ -136,12 +136,13 @@ def _networks(config: PpoStage, inputs: Mapping[str, Artifact]) -> Networks:
     policy, scorer = load(inputs["policy"].path), load_reward_model(inputs["reward"].path)
     value = value_from_reward(scorer)
     if config.method == "lora":
-        adapted = _trainable(policy, "lora", config.lora)
+        adapted = trainable(policy, "lora", config.lora)
         return Networks(adapted, None, scorer, add_lora(value, config.lora))
     return Networks(policy, copy.deepcopy(policy.module), scorer, value)
 
 
-def _trainable(model: LocalModel, method: str, lora: LoraConfig) -> LocalModel:
+def trainable(model: LocalModel, method: str, lora: LoraConfig) -> LocalModel:
+    """`model` itself, or the model with fresh adapters as its only trainable weights."""
     from alidade.training.lora import add_lora
 
     return replace(model, module=add_lora(model.module, lora)) if method == "lora" else model

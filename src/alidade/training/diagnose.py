@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,6 +15,8 @@ ENTROPY_SHARE = 0.2
 VALUE_GROWTH = 10.0
 NEGATIVE_KL = -0.5
 RECENT = 3
+DISPLACED = 2.0  # nats an answer
+PACKING_ROUNDING = {False: 1e-4, True: 2e-2}  # nats a token, in full and in half precision
 
 
 def check_reference(log_probs: Float[Tensor, " tokens"], reference: Float[Tensor, " tokens"]) -> None:
@@ -58,6 +61,39 @@ def check_engine(gap: float, allowed: float) -> None:
             where="PPO pre-flight",
             hint="answers are not drawn from what is trained: temperature, a logits warper, or the cache",
         )
+
+
+def check_start(again: Sequence[float], first: Sequence[float], tokens: Sequence[int], dtype: torch.dtype) -> None:
+    """Before the first step an answer's log-probability does not depend on what is packed beside it.
+
+    Raises:
+        TrainingStopped: when it does, by more per token than rounding explains.
+    """
+    allowed = PACKING_ROUNDING[dtype.itemsize <= 2]
+    gap = max(abs(one - other) / count for one, other, count in zip(again, first, tokens, strict=True))
+    if not gap <= allowed:
+        raise TrainingStopped(
+            f"an answer scored twice differs by {gap:.3g} nats a token before any update",
+            where="preference pre-flight",
+            hint="something in the network is random or looks beyond its own answer: dropout, noise, or its attention",
+        )
+
+
+def displacement(curves: Sequence[Mapping[str, float]]) -> list[str]:
+    """Whether the chosen answers became less likely while the margin grew, in words.
+
+    Source: Razin et al. 2024, arXiv 2410.08847 (likelihood displacement).
+    """
+    if len(curves) < 2:
+        return []
+    recent = curves[-RECENT:]
+    fall = sum(row["chosen_shift"] for row in recent) / len(recent) - curves[0]["chosen_shift"]
+    if fall > -DISPLACED or curves[-1]["margin"] <= curves[0]["margin"]:
+        return []
+    return [
+        f"likelihood displacement: the chosen answers became {-fall:.1f} nats less likely while the margin grew; "
+        "raise beta, lower the learning rate, or set sft_weight"
+    ]
 
 
 def symptoms(curves: Sequence[Mapping[str, float]]) -> list[str]:

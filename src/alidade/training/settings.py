@@ -98,6 +98,50 @@ class RewardConfig(Record):
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=3e-4, schedule="cosine", warmup=0.05)
 
 
+class PreferenceConfig(Record):
+    """How a policy is trained on comparisons without a reward model; the loss has settings of its own."""
+
+    batching: Batching = Batching(epochs=1, rows=16)
+    limits: RowLimits = RowLimits()
+    flips: float = Field(default=0.0, ge=0, lt=0.5, description="share of labels assumed to be the wrong way round")
+    noise: Literal["smoothed", "robust"] = Field(
+        default="robust", description="what flips do: believe labels less (cDPO), or undo the flips on average"
+    )
+    sft_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="coefficient of the chosen answers' mean loss per token; holds their likelihood up",
+    )
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1e-5, schedule="linear", warmup=0.1)
+
+
+class DpoConfig(PreferenceConfig):
+    """Direct preference optimisation; K ranked answers are one judgement."""
+
+    beta: float = Field(default=0.1, gt=0, description="how strongly the policy is held to the reference")
+
+
+class IpoConfig(PreferenceConfig):
+    """Identity preference optimisation."""
+
+    beta: float = Field(default=0.1, gt=0, description="the log-ratios of two answers are drawn to a gap of 1 / (2 beta)")
+    per_token: bool = Field(default=True, description="log-ratios are means over an answer's tokens, not sums")
+
+
+class SimpoConfig(PreferenceConfig):
+    """Simple preference optimisation: no reference, rewards per token."""
+
+    beta: float = Field(default=2.0, gt=0, description="reward per nat a token")
+    margin: float = Field(default=1.0, ge=0, description="how far the better answer's reward should lead")
+
+
+class OrpoConfig(PreferenceConfig):
+    """Odds-ratio preference optimisation: no reference; fine-tuning on the better answer with a penalty for the worse."""
+
+    weight: float = Field(default=0.1, gt=0, description="coefficient of the odds-ratio term")
+    sft_weight: float = Field(default=1.0, ge=0, description="coefficient of the chosen answers' mean loss per token")
+
+
 class KlControl(Record):
     """The penalty that keeps the policy near the reference."""
 

@@ -1,0 +1,121 @@
+"""Stages that learn from comparisons without a reward model: DPO, IPO, SimPO and ORPO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from alidade.pipeline import StageContext, stage
+from alidade.records import Comparison, Record
+from alidade.stages.kinds import COMPARISONS, MODEL
+from alidade.stages.reward_check import agreement
+from alidade.stages.training import trainable, training_run, write_history
+from alidade.store import Artifact, read_rows, write_json
+from alidade.training.settings import (
+    DpoConfig,
+    IpoConfig,
+    LoraConfig,
+    OrpoConfig,
+    PreferenceConfig,
+    SimpoConfig,
+)
+
+if TYPE_CHECKING:
+    from alidade.training.objectives.preference import PreferenceLoss
+
+READS = {"model": MODEL, "comparisons": COMPARISONS}
+
+
+class PreferenceStage(Record):
+    """What is trained; each stage below adds its loss's own settings as `training`."""
+
+    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
+    lora: LoraConfig = LoraConfig()
+
+
+class DpoStage(PreferenceStage):
+    """Direct preference optimisation."""
+
+    training: DpoConfig = DpoConfig()
+
+
+class IpoStage(PreferenceStage):
+    """Identity preference optimisation."""
+
+    training: IpoConfig = IpoConfig()
+
+
+class SimpoStage(PreferenceStage):
+    """Simple preference optimisation."""
+
+    training: SimpoConfig = SimpoConfig()
+
+
+class OrpoStage(PreferenceStage):
+    """Odds-ratio preference optimisation."""
+
+    training: OrpoConfig = OrpoConfig()
+
+
+@stage("dpo", version=1, reads=READS, writes=MODEL, config=DpoStage)
+def dpo(config: DpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The model, trained on comparisons by direct preference optimisation; the model as given is the reference."""
+    from alidade.training.objectives.dpo import DpoLoss
+
+    prefer(DpoLoss(config.training), config, config.training, inputs, context)
+
+
+@stage("ipo", version=1, reads=READS, writes=MODEL, config=IpoStage)
+def ipo(config: IpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The model, trained on comparisons by identity preference optimisation; the model as given is the reference."""
+    from alidade.training.objectives.ipo import IpoLoss
+
+    prefer(IpoLoss(config.training), config, config.training, inputs, context)
+
+
+@stage("simpo", version=1, reads=READS, writes=MODEL, config=SimpoStage)
+def simpo(config: SimpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The model, trained on comparisons by simple preference optimisation, without a reference."""
+    from alidade.training.objectives.simpo import SimpoLoss
+
+    prefer(SimpoLoss(config.training), config, config.training, inputs, context)
+
+
+@stage("orpo", version=1, reads=READS, writes=MODEL, config=OrpoStage)
+def orpo(config: OrpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The model, trained on comparisons by odds-ratio preference optimisation, without a reference."""
+    from alidade.training.objectives.orpo import OrpoLoss
+
+    prefer(OrpoLoss(config.training), config, config.training, inputs, context)
+
+
+def prefer(
+    loss: PreferenceLoss,
+    config: PreferenceStage,
+    training: PreferenceConfig,
+    inputs: Mapping[str, Artifact],
+    context: StageContext,
+) -> None:
+    """Train the model on the comparisons by `loss`; write it, its history, and how well its rewards predict held-out pairs."""
+    from alidade.models.local import load, save_model
+    from alidade.training.lora import merge_lora
+    from alidade.training.objectives.preference import train_preferences
+
+    model = trainable(load(inputs["model"].path), config.method, config.lora)
+    files = inputs["comparisons"].path
+    rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
+    result = train_preferences(model, (rows, heldout), loss, training, training_run(context))
+    save_model(merge_lora(model.module), model.tokenizer, context.out)
+    write_history(context.out, result)
+    for symptom in result.summary["symptoms"]:
+        context.warn(str(symptom))
+    context.note("loss", round(result.history[-1]["loss"], 4))
+    judged = [(row, lead) for place, row in enumerate(heldout) if (lead := result.summary["leads"].get(place)) is not None]
+    annotated = agreement(rows, [row for row, _ in judged], [lead for _, lead in judged])
+    report = result.summary["heldout"]
+    calibration = {"calibration": report["bins"], "temperature": report["temperature"]} if annotated else {}
+    write_json(context.out / "evaluation.json", {"implied": annotated} | calibration)
+    if annotated:
+        context.note("implied_accuracy", annotated["accuracy"]["mean"])

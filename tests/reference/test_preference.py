@@ -1,0 +1,109 @@
+"""Our packed, prefix-shared preference losses equal the padded specification, in loss and gradient."""
+
+import copy
+
+import pytest
+import torch
+from reference.preference import dpo_pair, dpo_ranking, ipo_pair, orpo_pair, preference_loss, simpo_pair
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from alidade.training.judgements import AnswerGroup, noise_corrected
+from alidade.training.lm import prepare
+from alidade.training.objectives.dpo import DpoLoss
+from alidade.training.objectives.ipo import IpoLoss
+from alidade.training.objectives.orpo import OrpoLoss
+from alidade.training.objectives.preference import PreferenceObjective, ReferencedGroup, collate_referenced, score_groups
+from alidade.training.objectives.simpo import SimpoLoss
+from alidade.training.settings import DpoConfig, IpoConfig, OrpoConfig, SimpoConfig
+
+COMPARISONS = [
+    ([5, 6, 7], [8, 1], [9, 10, 11, 1], 0.75),
+    ([5, 6, 7], [8, 1], [12, 1], 1.0),
+    ([13], [14, 15, 1], [16, 1], 0.0),
+]
+RANKINGS = [([17, 18], [[8, 1], [9, 1], [10, 11, 1]], (1, 0, 1)), ([19], [[8, 1], [9, 10, 1]], (0, 1))]
+
+
+def gpt2():
+    return GPT2LMHeadModel(GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=32))
+
+
+def llama():
+    config = LlamaConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
+    )
+    return LlamaForCausalLM(config)
+
+
+def groups(flips):
+    made: dict[tuple, AnswerGroup] = {}
+    learned = noise_corrected(flips, "robust")
+    for prompt, left, right, label_prob in COMPARISONS:
+        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
+        group.compare(group.place(left), group.place(right), label_prob, learned(label_prob))
+    for prompt, answers, ranks in RANKINGS:
+        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
+        group.rank([group.place(answer) for answer in answers], ranks)
+    return list(made.values())
+
+
+def dpo(flips=0.0):
+    return (
+        DpoLoss(DpoConfig(beta=0.3)),
+        lambda policy, reference: dpo_pair(policy, reference, 0.3),
+        lambda policy, reference, ranks: dpo_ranking(policy, reference, ranks, 0.3),
+        flips,
+        0.0,
+    )
+
+
+def ipo(per_token):
+    cfg = IpoConfig(beta=0.3, per_token=per_token)
+    return IpoLoss(cfg), lambda policy, reference: ipo_pair(policy, reference, 0.3, per_token), None, 0.0, 0.0
+
+
+def simpo():
+    cfg = SimpoConfig(beta=2.0, margin=0.5)
+    return SimpoLoss(cfg), lambda policy, reference: simpo_pair(policy, 2.0, 0.5), None, 0.0, 0.0
+
+
+def orpo():
+    return OrpoLoss(OrpoConfig(weight=0.2)), lambda policy, reference: orpo_pair(policy, 0.2, 1.0), None, 0.0, 1.0
+
+
+CASES = {
+    "dpo": dpo(),
+    "robust dpo at 30 % flips": dpo(0.3),
+    "ipo": ipo(False),
+    "ipo per token": ipo(True),
+    "simpo": simpo(),
+    "orpo": orpo(),
+}
+
+
+@pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 1e-5)])
+@pytest.mark.parametrize("case", CASES)
+def test_prefix_shared_preferences_equal_the_specification(case, build, dtype, close):
+    loss, pair_loss, ranking_loss, flips, sft_weight = CASES[case]
+    torch.manual_seed(0)
+    reference = build().to(dtype).eval()
+    plain = copy.deepcopy(reference)
+    with torch.no_grad():
+        for weight in plain.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    packed = prepare(copy.deepcopy(plain))
+    expected = preference_loss(plain, reference, pair_loss, COMPARISONS, RANKINGS, ranking_loss, flips)
+    expected.backward()
+
+    made = groups(flips)
+    scored = score_groups(prepare(reference), made, 4096)
+    rows = [ReferencedGroup(group, row) for group, row in zip(made, scored, strict=True)]
+    objective = PreferenceObjective(loss, sft_weight)
+    batch = collate_referenced(rows, torch.device("cpu"), dtype)
+    found = objective.loss(packed, batch).total / objective.weight(batch)
+    found.backward()
+
+    assert objective.weight(batch) == 5
+    assert found.item() == pytest.approx(expected.item(), abs=close)
+    for (name, mine), theirs in zip(packed.named_parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(mine.grad, theirs.grad, atol=close), name
