@@ -1,6 +1,7 @@
 """Comparisons without a reward model: the recipe, with each of the losses, on a network small enough for a unit test."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from alidade.store import Store, read_json
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.settings import ModelShape
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "dpo.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "recipes" / "dpo.yaml"
+GUIDE = ROOT / "docs" / "guides" / "objectives.md"
 THINGS = ("cat", "hat", "boat", "house", "tree")
 COLOURS = ("red", "green", "blue", "grey", "pink", "black", "white", "brown")
 
@@ -62,6 +65,18 @@ def test_the_recipe_prefers_what_people_preferred(tmp_path, sets, loss):
 def test_adapters_are_trained_and_merged(tmp_path, sets):
     done = run(load_recipe(RECIPE, [*sets, "preferred.method=lora"]), Store(tmp_path / "store"))
     assert done.stages[-1].name == "evaluation"
+
+
+@pytest.mark.slow
+def test_a_plugins_own_loss_runs_in_the_recipe_and_the_plugin_is_short(tmp_path, sets):
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
+    assert len(code.splitlines()) <= 60
+    exec(compile(code, "plugin", "exec"), {})
+    store = Store(tmp_path / "store")
+    done = run(load_recipe(RECIPE, [*sets, "stages.preferred.use=hinge"]), store)
+    (made,) = [one for one in done.stages if one.use == "hinge"]
+    implied = read_json(store.artifact(made.digest, made.kind).path / "evaluation.json")["implied"]
+    assert implied["accuracy"]["mean"] == 1.0
 
 
 def read_rows_as_dicts(path: Path) -> list[dict[str, float]]:

@@ -34,6 +34,7 @@ from alidade.training.settings import (
     Batching,
     DpoConfig,
     Drawing,
+    GrpoConfig,
     KlControl,
     Mix,
     ModelShape,
@@ -42,6 +43,7 @@ from alidade.training.settings import (
     PretrainConfig,
     RewardConfig,
     SftConfig,
+    Updating,
 )
 
 FAST = OptimiserConfig(learning_rate=5e-3, weight_decay=0.1, schedule="cosine", warmup=0.1)
@@ -144,7 +146,21 @@ def ppo(run, folder):
     return digest(policy.module, networks.value), result
 
 
-@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, ppo])
+def grpo(run, folder):
+    policy = model()
+    networks = Networks(policy, copy.deepcopy(policy.module), None, None)
+    cfg = GrpoConfig(
+        iterations=2,
+        drawing=Drawing(prompts=4, answers_per_prompt=3, max_new_tokens=5, engine_gap=1.0),
+        updating=Updating(epochs=2, minibatches=2),
+        optimiser=FAST,
+    )
+    asked = [Prompt(id=str(place), conversation=ask(place)) for place in range(6)]
+    result = train_ppo(networks, asked, cfg, run, scorer=lambda p, a, f: [float(len(x)) for x in a])
+    return digest(policy.module), result
+
+
+@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, ppo, grpo])
 @pytest.mark.parametrize("steps", [[1], [2, 1, 2]], ids=["before the first save", "three times"])
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     whole, result = train(TrainingRun(seed=3), tmp_path)

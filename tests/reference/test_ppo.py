@@ -15,12 +15,12 @@ from transformers import (
 )
 
 from alidade.models.local import LocalModel
-from alidade.training.experience import Networks, build_experience, judge
+from alidade.training.experience import Experience, Networks, build_experience, judge
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers
-from alidade.training.settings import RewardShape, Updating
+from alidade.training.settings import PpoConfig, RewardShape, Updating
 
 HOW = {
     "beta": 0.3,
@@ -72,8 +72,8 @@ def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once
     networks = Networks(LocalModel("policy", policy, None, None, None), reference, scorer, value)  # type: ignore[arg-type]
     packs = pack_answers(ANSWERS, [2, 0, 1], tokens_at_once, CPU)
     judged = judge(networks, ANSWERS, packs, HOW["temperature"])
-    shape = RewardShape(score_clip=1.5, unfinished_score=-1.0, gamma=0.97, lam=0.9)
-    made = build_experience(ANSWERS, judged, HOW["beta"], shape)
+    cfg = PpoConfig(shape=RewardShape(score_clip=1.5, unfinished_score=-1.0, gamma=0.97, lam=0.9))
+    made = build_experience(ANSWERS, judged, HOW["beta"], cfg)
     columns = (made.log_probs, made.values, made.advantages, made.returns)
     for place, column in enumerate(columns):
         assert torch.allclose(column, torch.cat([row[place] for row in expected]), atol=close)
@@ -87,7 +87,8 @@ def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once
     theirs.backward()
 
     objective = PpoObjective(networks, Updating(), HOW["temperature"])
-    batches = [AnswerBatch(pack.packed, *(column[pack.where] for column in moved)) for pack in packs]
+    drawn = Experience(moved[0], judged.reference, *moved[1:])
+    batches = [AnswerBatch(pack.packed, drawn.at(pack.where)) for pack in packs]
     ours = sum(objective.loss(policy, batch).total for batch in batches) / 9
     ours.backward()
     assert ours.item() == pytest.approx(theirs.item(), abs=close)

@@ -5,7 +5,7 @@ import torch
 
 from alidade.training.experience import Judgement, build_experience, engine_gap, final_scores, next_beta
 from alidade.training.rollouts import Answers, pack_answers
-from alidade.training.settings import KlControl, RewardShape
+from alidade.training.settings import KlControl, PpoConfig, RewardShape
 
 
 def answers(lengths=(2, 3), finished=(True, True)):
@@ -22,7 +22,7 @@ def judged(log_probs, reference, values, scores):
 def test_the_score_lands_on_each_answers_last_token_and_the_penalty_on_every_token():
     made = judged([-1, -1, -2, -2, -2], [-1.5, -1, -2, -1, -2], [0] * 5, [2, -1])
     shape = RewardShape(gamma=1, lam=1)
-    returns = build_experience(answers(), made, beta=0.1, shape=shape).returns
+    returns = build_experience(answers(), made, 0.1, PpoConfig(shape=shape)).returns
     assert returns.tolist() == pytest.approx([2 - 0.05, 2, -1 + 0.1, -1 + 0.1, -1])
 
 
@@ -33,7 +33,7 @@ def test_an_unfinished_answers_score_is_replaced_not_lowered():
 
 def test_advantages_are_white_over_the_whole_batch():
     made = judged([-1.0] * 5, [-1.0] * 5, [0.3, 0.1, -2, 0.5, 0.2], [2, -1])
-    advantages = build_experience(answers(), made, 0.1, RewardShape()).advantages
+    advantages = build_experience(answers(), made, 0.1, PpoConfig()).advantages
     assert advantages.mean().item() == pytest.approx(0, abs=1e-12)
     assert advantages.var(correction=0).item() == pytest.approx(1, abs=1e-6)
 
@@ -41,7 +41,7 @@ def test_advantages_are_white_over_the_whole_batch():
 def test_whitened_rewards_keep_their_mean():
     made = judged([-1.0] * 5, [-1.0] * 5, [0.0] * 5, [2, -1])
     shape = RewardShape(whiten=True, gamma=1, lam=1)
-    returns = build_experience(answers(), made, 0.1, shape).returns
+    returns = build_experience(answers(), made, 0.1, PpoConfig(shape=shape)).returns
     assert (returns[0] + returns[2]).item() == pytest.approx(_white_total([0, 2, 0, 0, -1]), abs=1e-6)
 
 

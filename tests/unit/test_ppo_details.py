@@ -72,7 +72,7 @@ def source(nets, cfg, mixed=()):
     renderer = nets.policy.renderer
     asked = prompts()
     ids = [renderer.prompt(prompt.conversation) for prompt in asked]
-    return PpoSource(nets, PpoTask(renderer, asked, ids, list(mixed), None), cfg, 0)
+    return PpoSource(nets, PpoTask(renderer, asked, ids, list(mixed)), cfg, 0)
 
 
 def draw(nets, temperature=1.0, count=8, longest=8):
@@ -297,8 +297,8 @@ def test_22_token_means_divide_by_the_tokens_of_the_whole_step():
     def gradient(budget):
         nets.policy.module.zero_grad()
         packs = pack_answers(answers, range(12), budget, CPU)
-        columns = [experience.log_probs - 0.1, experience.values, experience.advantages, experience.returns]
-        batches = [AnswerBatch(pack.packed, *(column[pack.where] for column in columns)) for pack in packs]
+        moved = dataclasses.replace(experience, log_probs=experience.log_probs - 0.1)
+        batches = [AnswerBatch(pack.packed, moved.at(pack.where)) for pack in packs]
         weight = sum(drawn.objective.weight(batch) for batch in batches)
         for batch in batches:
             (drawn.objective.loss(nets.policy.module, batch).total / weight).backward()

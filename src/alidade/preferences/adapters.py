@@ -39,6 +39,14 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A prompt, and the right answer where the file knows it."""
+
+    prompt: Conversation
+    answer: str = ""
+
+
+@dataclass(frozen=True)
 class Format(Generic[T]):
     """One kind of file: `needs` are the columns it is known by, `may` those it also uses; `named` is never guessed."""
 
@@ -359,21 +367,23 @@ DEMONSTRATIONS: tuple[Format[Answered], ...] = (
 # --- prompts ----------------------------------------------------------------------------------------------------------
 
 
-def asking(prompt: PromptOf) -> Callable[[Cells], Iterator[Conversation]]:
-    """Rows of which only the prompt counts."""
-    return lambda cells: iter((prompt(cells),))
+def asking(prompt: PromptOf, known: str = "") -> Callable[[Cells], Iterator[Asked]]:
+    """Rows of which the prompt counts, and the column `known` if it holds the right answer."""
+    return lambda cells: iter((Asked(prompt(cells), text_of(cells[known], "answer") if known else ""),))
 
 
-def of_pair(cells: Cells) -> Iterator[Conversation]:
+def of_pair(cells: Cells) -> Iterator[Asked]:
     """The prompt of a row with chosen and rejected."""
-    return (pair.prompt for pair in chosen_rejected(cells))
+    return (Asked(pair.prompt) for pair in chosen_rejected(cells))
 
 
-PROMPTS: tuple[Format[Conversation], ...] = (
+PROMPTS: tuple[Format[Asked], ...] = (
     Format("prompt", ("prompt",), asking(one("prompt"))),
     Format("preference", ("chosen", "rejected"), of_pair, may=("prompt",)),
     Format("instruction", ("instruction",), asking(joined("instruction", "input")), may=("input",)),
     Format("question", ("question",), asking(one("question"))),
+    Format("prompt-answer", ("prompt", "answer"), asking(one("prompt"), "answer")),
+    Format("question-answer", ("question", "answer"), asking(one("question"), "answer")),
     Format("messages", ("messages",), asking(before_last_answer)),
     Format("sharegpt", ("conversations",), asking(before_last_answer)),
     Format("turns", ("turns",), asking(first_turn("turns"))),

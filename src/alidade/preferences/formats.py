@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from alidade.digest import digest_of
 from alidade.errors import DataError, UsageError
-from alidade.preferences.adapters import COMPARISONS, DEMONSTRATIONS, PROMPTS, Answered, Format, Pair
+from alidade.preferences.adapters import COMPARISONS, DEMONSTRATIONS, PROMPTS, Answered, Asked, Format, Pair
 from alidade.preferences.columns import BadRow, text_of
 from alidade.preferences.tables import Row, rows_of, stem_of
 from alidade.records import Comparison, Conversation, Demonstration, Prompt, Record
@@ -85,15 +85,15 @@ def together(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 
 def read_prompts(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Prompt]:
-    """Conversations waiting for an answer, each once.
+    """Conversations waiting for an answer, each once; `about` holds the right answer where the file gives it.
 
     Raises:
         DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
         UsageError: when there is no such format.
     """
 
-    def record(item: Conversation, name: str) -> Prompt:
-        return Prompt(id=name, conversation=item)
+    def record(item: Asked, name: str) -> Prompt:
+        return Prompt(id=name, conversation=item.prompt, about={"answer": item.answer} if item.answer else {})
 
     loaded = _Reading(Path(path), PROMPTS, fmt, allow_dropped).load(record)
     unique: dict[str, Prompt] = {}

@@ -9,6 +9,7 @@ MODULES = (
     "pilot",
     "preference",
     "pretrain",
+    "reinforcement",
     "reward_check",
     "sample",
     "tally",

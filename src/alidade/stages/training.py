@@ -1,8 +1,7 @@
-"""Stages that train: supervised fine-tuning, the reward model, and reinforcement learning against it."""
+"""Stages that train from files: supervised fine-tuning and the reward model."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from alidade.pipeline import StageContext, stage
-from alidade.records import Comparison, Demonstration, Prompt, Record
-from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
+from alidade.records import Comparison, Demonstration, Record
+from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, REWARD_MODEL
 from alidade.store import Artifact, read_rows, write_json, write_rows
-from alidade.training.settings import Batching, LoraConfig, PpoConfig, RewardConfig, SftConfig
+from alidade.training.settings import Batching, LoraConfig, RewardConfig, SftConfig
 
 if TYPE_CHECKING:
     from alidade.models.local import LocalModel
-    from alidade.training.experience import Networks
     from alidade.training.fit import TrainingResult, TrainingRun
 
 
@@ -89,56 +87,6 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
     write_json(context.out / "evaluation.json", {"annotated": annotated} | calibration)
     if annotated:
         context.note("accuracy_on_annotated", annotated["accuracy"]["mean"])
-
-
-class PpoStage(Record):
-    """PPO of all weights, or of low-rank adapters for policy and value on frozen weights."""
-
-    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
-    lora: LoraConfig = LoraConfig()
-    training: PpoConfig = PpoConfig()
-
-
-@stage(
-    "ppo",
-    version=1,
-    reads={"policy": MODEL, "reward": REWARD_MODEL, "prompts": PROMPTS, "demonstrations": DEMONSTRATIONS.if_given()},
-    writes=MODEL,
-    config=PpoStage,
-)
-def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
-    from alidade.models.local import save_model
-    from alidade.stages.reward_check import gold_utility
-    from alidade.training.lora import merge_lora
-    from alidade.training.objectives.ppo import train_ppo
-
-    networks = _networks(config, inputs)
-    prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
-    mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
-    gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
-    result = train_ppo(networks, prompts, config.training, training_run(context), gold=gold, mixed=mixed)
-    save_model(merge_lora(networks.policy.module), networks.policy.tokenizer, context.out)
-    write_history(context.out, result)
-    for symptom in result.summary["symptoms"]:
-        context.warn(str(symptom))
-    for name in ("proxy_reward", "kl"):
-        context.note(name, round(result.history[-1][name], 3))
-
-
-def _networks(config: PpoStage, inputs: Mapping[str, Artifact]) -> Networks:
-    from alidade.models.local import load
-    from alidade.training.experience import Networks
-    from alidade.training.lora import add_lora
-    from alidade.training.objectives.ppo import value_from_reward
-    from alidade.training.reward_model import load_reward_model
-
-    policy, scorer = load(inputs["policy"].path), load_reward_model(inputs["reward"].path)
-    value = value_from_reward(scorer)
-    if config.method == "lora":
-        adapted = trainable(policy, "lora", config.lora)
-        return Networks(adapted, None, scorer, add_lora(value, config.lora))
-    return Networks(policy, copy.deepcopy(policy.module), scorer, value)
 
 
 def trainable(model: LocalModel, method: str, lora: LoraConfig) -> LocalModel:

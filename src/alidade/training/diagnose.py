@@ -63,6 +63,21 @@ def check_engine(gap: float, allowed: float) -> None:
         )
 
 
+def check_scores(scores: Float[Tensor, " answers"]) -> None:
+    """Every answer has a finite score.
+
+    Raises:
+        TrainingStopped: when one has not; its place in the batch is named.
+    """
+    wrong = (~torch.isfinite(scores)).nonzero()[:, 0].tolist()
+    if wrong:
+        raise TrainingStopped(
+            f"{len(wrong)} of {len(scores)} answers have a score that is no number",
+            where=f"answer {wrong[0]} of the batch",
+            hint="look at the reward model or the reward function: it must score every answer, empty ones included",
+        )
+
+
 def check_start(again: Sequence[float], first: Sequence[float], tokens: Sequence[int], dtype: torch.dtype) -> None:
     """Before the first step an answer's log-probability does not depend on what is packed beside it.
 

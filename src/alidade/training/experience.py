@@ -7,33 +7,40 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from alidade.models.local import LocalModel
 from alidade.training.lm import answer_scores, hidden_states, token_scores
-from alidade.training.losses import gae, kl_k1, kl_k3, whiten
+from alidade.training.losses import gae, group_advantages, kl_k1, kl_k3, leave_one_out_advantages, whiten
+from alidade.training.packing import Packed
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, Pack
-from alidade.training.settings import KlControl, RewardShape
+from alidade.training.settings import KlControl, PpoConfig, RewardShape
 
 KL_ERROR_BOUND = 0.2
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What a batch of answers is judged by. Without a reference network, the reference is the policy, adapters off."""
+    """What a batch of answers is judged by.
+
+    Without a reference network, the reference is the policy, adapters off; without a value network, values are 0; without a
+    reward model, scores are 0 until someone else gives them.
+    """
 
     policy: LocalModel
     reference: nn.Module | None
-    reward: RewardModel
-    value: nn.Module
+    reward: RewardModel | None
+    value: nn.Module | None
 
-    def values(self, packed: Any) -> Float[Tensor, " targets"]:
+    def values(self, packed: Packed) -> Float[Tensor, " targets"]:
         """The value, in normalised score, of every state that predicts an answer token."""
+        if self.value is None:
+            return torch.zeros(len(packed.targets), device=packed.targets.device)
         raw = answer_scores(self.value, hidden_states(self.value, packed)[packed.predictors])
-        return (raw - self.reward.mean) / self.reward.std
+        return raw if self.reward is None else (raw - self.reward.mean) / self.reward.std
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,17 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Experience:
-    """What the update needs of each answer token, all answers end to end."""
+    """What the update needs of each answer token, all answers end to end; log-probabilities are those at drawing time."""
 
     log_probs: Float[Tensor, " tokens"]
+    reference: Float[Tensor, " tokens"]
     values: Float[Tensor, " tokens"]
     advantages: Float[Tensor, " tokens"]
     returns: Float[Tensor, " tokens"]
+
+    def at(self, places: Int[Tensor, " chosen"]) -> Experience:
+        """The tokens at `places`."""
+        return Experience(**{name: column[places] for name, column in vars(self).items()})
 
 
 @torch.no_grad()
@@ -80,13 +92,14 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
         )
         for whole, part in zip(tokens, columns, strict=True):
             whole[pack.where] = part.to(whole.dtype)
-        raw = answer_scores(networks.reward.module, hidden_states(networks.reward.module, packed)[packed.ends])
-        scores[pack.chosen] = ((raw - networks.reward.mean) / networks.reward.std).to(scores.dtype)
+        if networks.reward is not None:
+            raw = answer_scores(networks.reward.module, hidden_states(networks.reward.module, packed)[packed.ends])
+            scores[pack.chosen] = ((raw - networks.reward.mean) / networks.reward.std).to(scores.dtype)
     log_probs, reference, entropy, values = tokens
     return Judgement(log_probs, reference, entropy, values, scores)
 
 
-def _reference_log_probs(networks: Networks, packed: Any, temperature: float) -> Tensor:
+def _reference_log_probs(networks: Networks, packed: Packed, temperature: float) -> Tensor:
     if networks.reference is not None:
         states = hidden_states(networks.reference, packed)[packed.predictors]
         return token_scores(networks.reference, states, packed.targets, temperature).log_probs
@@ -103,23 +116,34 @@ def final_scores(scores: Float[Tensor, " answers"], finished: Sequence[bool], sh
     return torch.where(done, clipped, torch.full_like(clipped, shape.unfinished_score))
 
 
-def build_experience(answers: Answers, judged: Judgement, beta: float, shape: RewardShape) -> Experience:
-    """Rewards per token, advantages (white over the whole batch) and returns.
+def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoConfig) -> Experience:
+    """Rewards per token, advantages and returns.
 
-    The score lands on the last token of the answer, the stop token where there is one.
+    The score lands on the last token of the answer, the stop token where there is one. With a value network, or with the
+    batch as baseline, every token has its own advantage, made white over the whole batch; a group's baseline gives all
+    tokens of an answer the same one. A penalty for KL is part of the rewards unless it is a term of the loss.
     """
     lengths = [len(tokens) for tokens in answers.tokens]
-    rewards = -beta * kl_k1(judged.log_probs, judged.reference)
+    in_reward = beta if cfg.kl.placement == "reward" else 0.0
+    rewards = -in_reward * kl_k1(judged.log_probs, judged.reference)
     last = torch.tensor(answers.starts[1:], device=rewards.device) - 1
-    rewards[last] += final_scores(judged.scores, answers.finished, shape)
+    rewards[last] += final_scores(judged.scores, answers.finished, cfg.shape)
     mask = padded(torch.ones_like(rewards), lengths).bool()
     grid = padded(rewards, lengths)
-    if shape.whiten:
+    if cfg.shape.whiten:
         grid = whiten(grid, mask, shift_mean=False)
     values = padded(judged.values, lengths)
-    advantages = gae(grid, values, mask, shape.gamma, shape.lam)
+    if cfg.baseline in ("group", "leave-one-out"):
+        whole = grid.sum(dim=1).reshape(-1, cfg.drawing.answers_per_prompt)
+        against = group_advantages if cfg.baseline == "group" else leave_one_out_advantages
+        advantages = against(whole).reshape(-1, 1).expand_as(grid)
+    else:
+        lam = cfg.shape.lam if cfg.baseline == "critic" else 1.0
+        advantages = gae(grid, values, mask, cfg.shape.gamma, lam)
     returns = advantages + values
-    return Experience(judged.log_probs, judged.values, whiten(advantages, mask)[mask], returns[mask])
+    if cfg.baseline in ("critic", "batch"):
+        advantages = whiten(advantages, mask)
+    return Experience(judged.log_probs, judged.reference, judged.values, advantages[mask], returns[mask])
 
 
 def padded(flat: Float[Tensor, " tokens"], lengths: Sequence[int]) -> Float[Tensor, "answers longest"]:
@@ -138,22 +162,24 @@ def next_beta(beta: float, kl: float, answers: int, control: KlControl) -> float
     return beta * (1 + error * answers / control.horizon)
 
 
-def measure(answers: Answers, judged: Judgement, experience: Experience, shape: RewardShape) -> dict[str, float]:
+def measure(answers: Answers, judged: Judgement, experience: Experience, cfg: PpoConfig) -> dict[str, float]:
     """The curves' values of one batch of answers; KL and length are per answer, entropy per token."""
     count = len(answers.tokens)
-    surprise = experience.returns - experience.values
-    spread = experience.returns.var(correction=0).clamp(min=1e-8)
-    return {
-        "proxy_reward": float(final_scores(judged.scores, answers.finished, shape).mean()),
+    row = {
+        "proxy_reward": float(final_scores(judged.scores, answers.finished, cfg.shape).mean()),
         "score": float(judged.scores.mean()),
         "kl": float(kl_k1(judged.log_probs, judged.reference).sum()) / count,
         "kl_k3": float(kl_k3(judged.log_probs, judged.reference).sum()) / count,
         "length": answers.starts[-1] / count,
         "unfinished": answers.finished.count(False) / count,
         "entropy": float(judged.entropy.mean()),
-        "value_explained": float(1 - surprise.var(correction=0) / spread),
         "engine_gap": engine_gap(answers, judged.log_probs),
     }
+    if cfg.baseline == "critic":
+        surprise = experience.returns - experience.values
+        spread = experience.returns.var(correction=0).clamp(min=1e-8)
+        row["value_explained"] = float(1 - surprise.var(correction=0) / spread)
+    return row
 
 
 def engine_gap(answers: Answers, log_probs: Float[Tensor, " tokens"]) -> float:

@@ -110,6 +110,24 @@ def gae(
     return advantages
 
 
+def group_advantages(scores: Float[Tensor, "groups size"]) -> Float[Tensor, "groups size"]:
+    """Each answer against its group: less the group's mean, over its standard deviation (unbiased); 0 where all are equal.
+
+    Source: Shao et al. 2024, arXiv 2402.03300, section 4.1.2.
+    """
+    centred = scores - scores.mean(dim=1, keepdim=True)
+    return centred / (scores.std(dim=1, keepdim=True) + 1e-4)
+
+
+def leave_one_out_advantages(rewards: Float[Tensor, "groups size"]) -> Float[Tensor, "groups size"]:
+    """Each answer against the mean of the others in its group.
+
+    Source: Ahmadian et al. 2024, arXiv 2402.14740, equation 8 (Kool et al. 2019).
+    """
+    size = rewards.shape[1]
+    return (rewards - rewards.mean(dim=1, keepdim=True)) * (size / (size - 1))
+
+
 def clipped_policy_loss(
     log_probs: Float[Tensor, " tokens"],
     old_log_probs: Float[Tensor, " tokens"],

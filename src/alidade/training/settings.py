@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from alidade.records import Record
 
@@ -142,10 +142,16 @@ class OrpoConfig(PreferenceConfig):
     sft_weight: float = Field(default=1.0, ge=0, description="coefficient of the chosen answers' mean loss per token")
 
 
+Baseline = Literal["critic", "group", "leave-one-out", "batch"]
+
+
 class KlControl(Record):
     """The penalty that keeps the policy near the reference."""
 
     beta: float = Field(default=0.1, ge=0, description="penalty per nat; the starting value when `target` is set")
+    placement: Literal["reward", "loss"] = Field(
+        default="reward", description="a part of each token's reward (k1), or a term of the loss (k3)"
+    )
     target: float | None = Field(default=None, gt=0, description="nats per answer that an adaptive penalty aims at")
     horizon: float = Field(default=10_000, gt=0, description="answers over which an adaptive penalty moves")
     stop: float | None = Field(default=None, gt=0, description="nats per answer beyond which training ends")
@@ -196,9 +202,14 @@ class Mix(Record):
 
 
 class PpoConfig(Record):
-    """How a policy is trained by PPO."""
+    """How a policy is trained by reinforcement on its own answers; PPO unless `baseline` says otherwise."""
 
     iterations: int = Field(default=16, gt=0)
+    baseline: Baseline = Field(
+        default="critic",
+        description="what an answer is held against: a value network (PPO), its group's mean and spread (GRPO), "
+        "the mean of the others in its group (RLOO), or the whole batch (REINFORCE++)",
+    )
     drawing: Drawing = Drawing()
     updating: Updating = Updating()
     kl: KlControl = KlControl()
@@ -207,3 +218,34 @@ class PpoConfig(Record):
     allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of prompts that may be too long")
     must_start_equal: bool = Field(default=True, description="stop unless policy and reference start equal")
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1.5e-4, eps=1e-5, schedule="linear")
+
+    @model_validator(mode="after")
+    def _groups_have_two(self) -> Self:
+        if self.baseline in ("group", "leave-one-out") and self.drawing.answers_per_prompt < 2:
+            raise ValueError(f"baseline `{self.baseline}` needs drawing.answers_per_prompt of at least 2")
+        return self
+
+
+class GrpoConfig(PpoConfig):
+    """Group-relative policy optimisation: no value network, KL as a term of the loss."""
+
+    baseline: Baseline = "group"
+    drawing: Drawing = Drawing(prompts=32, answers_per_prompt=8)
+    updating: Updating = Updating(epochs=1)
+    kl: KlControl = KlControl(beta=0.04, placement="loss")
+
+
+class RlooConfig(PpoConfig):
+    """REINFORCE with a leave-one-out baseline."""
+
+    baseline: Baseline = "leave-one-out"
+    drawing: Drawing = Drawing(prompts=64, answers_per_prompt=4)
+    updating: Updating = Updating(epochs=1)
+    kl: KlControl = KlControl(beta=0.05)
+
+
+class ReinforceConfig(PpoConfig):
+    """REINFORCE++: every token's return, held against the whole batch's."""
+
+    baseline: Baseline = "batch"
+    updating: Updating = Updating(epochs=1)

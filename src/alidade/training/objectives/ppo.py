@@ -1,4 +1,7 @@
-"""PPO: answers are drawn, scored and credited token by token; policy and value follow in a few clipped epochs."""
+"""Reinforcement: answers are drawn, scored and credited token by token; the policy follows in a few clipped epochs.
+
+PPO holds an answer against a value network; GRPO, RLOO and REINFORCE++ against other answers (`PpoConfig.baseline`).
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,15 @@ from alidade.training.diagnose import symptoms
 from alidade.training.experience import Networks
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
-from alidade.training.objectives.ppo_source import Gold, PpoSource, PpoTask
+from alidade.training.objectives.ppo_source import PpoSource, PpoTask, Scorer
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
 from alidade.training.reward_model import RewardModel
-from alidade.training.settings import PpoConfig
+from alidade.training.settings import Baseline, PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
+
+
+NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out": "RLOO", "batch": "REINFORCE++"}
 
 
 def value_from_reward(reward: RewardModel) -> nn.Module:
@@ -36,34 +42,38 @@ def train_ppo(
     cfg: PpoConfig,
     run: TrainingRun,
     *,
-    gold: Gold | None = None,
+    scorer: Scorer | None = None,
+    gold: Scorer | None = None,
     mixed: Sequence[Demonstration | str] = (),
 ) -> TrainingResult:
-    """Train the policy and the value network in place.
+    """Train the policy, and the value network where there is one, in place.
 
-    The history has a row per iteration. `gold` scores answers for the record only; `mixed` are demonstrations, or plain
-    documents, for the supervised term.
+    The history has a row per iteration. `scorer` takes the place of a reward model; `gold` scores answers for the record
+    only; `mixed` are demonstrations, or plain documents, for the supervised term.
 
     Raises:
         TrainingStopped: when a pre-flight check fails or a loss is not finite.
         DataError: when too many prompts are longer than the context allows.
     """
     policy = networks.policy
-    _same_vocabulary(policy, networks.reward)
-    for module in (policy.module, networks.reference, networks.reward.module, networks.value):
+    assert (networks.value is not None) == (cfg.baseline == "critic")
+    assert (networks.reward is None) == (scorer is not None)
+    if networks.reward is not None:
+        _same_vocabulary(policy, networks.reward)
+        prepare(networks.reward.module)
+    for module in (policy.module, networks.reference, networks.value):
         if module is not None:
             prepare(module)
     kept, ids, counts = _render_prompts(policy, prompts, cfg)
     rows, mixed_counts = _render_mixed(policy, mixed, cfg)
     counts["mixed"] = mixed_counts
-    task = PpoTask(policy.renderer, kept, ids, rows, gold)
+    task = PpoTask(policy.renderer, kept, ids, rows, scorer, gold)
     source = PpoSource(networks, task, cfg, run.seed)
-    optimiser = AdamW(
-        [Part("policy", policy.module), Part("value", networks.value, cfg.updating.value_learning_rate)],
-        cfg.optimiser,
-    )
-    fit = Fit(policy.module, source.objective, source, optimiser, run)
-    for _ in fit.over("PPO", "iteration", [cfg.model_dump(), counts]):
+    parts = [Part("policy", policy.module)]
+    if networks.value is not None:
+        parts.append(Part("value", networks.value, cfg.updating.value_learning_rate))
+    fit = Fit(policy.module, source.objective, source, AdamW(parts, cfg.optimiser), run)
+    for _ in fit.over(NAMES[cfg.baseline], "iteration", [cfg.model_dump(), counts]):
         pass
     return TrainingResult(source.curves, counts, {"symptoms": symptoms(source.curves)})
 

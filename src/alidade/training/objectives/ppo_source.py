@@ -1,4 +1,4 @@
-"""Where PPO's batches come from: the policy's own answers, drawn anew each iteration.
+"""Where the batches of reinforcement come from: the policy's own answers, drawn anew each iteration.
 
 Everything that decides what comes next is in `state_dict`: the iteration, epoch and minibatch, the answers drawn and
 what they are worth, the KL penalty, the curves. A run killed within an iteration goes on with the same answers.
@@ -7,16 +7,18 @@ what they are worth, the KL penalty, the curves. A run killed within an iteratio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
+
+import torch
 
 from alidade.models.base import Sampling
 from alidade.models.render import Renderer
 from alidade.records import Prompt
 from alidade.seeds import derive, generator
-from alidade.training.diagnose import check_engine, check_ratio, check_reference
-from alidade.training.experience import Experience, Networks, build_experience, judge, measure, next_beta
+from alidade.training.diagnose import check_engine, check_ratio, check_reference, check_scores
+from alidade.training.experience import Experience, Judgement, Networks, build_experience, judge, measure, next_beta
 from alidade.training.fit import StepReport
 from alidade.training.objectives.ppo_update import AnswerBatch, MixBatch, PpoObjective
 from alidade.training.objectives.sft import TokenRow
@@ -24,23 +26,27 @@ from alidade.training.packing import pack_rows, split_by_budget
 from alidade.training.rollouts import Answers, pack_answers, roll_out
 from alidade.training.settings import PpoConfig
 
-Gold = Callable[[list[Prompt], list[str], list[bool]], list[float]]
+Scorer = Callable[[list[Prompt], list[str], list[bool]], list[float]]  # prompts, answers, whether each ended by itself
 AVERAGED = ("policy_loss", "value_loss", "mix_loss", "clip_fraction", "update_kl")
 
 
 @dataclass(frozen=True)
 class PpoTask:
-    """What PPO is asked to do: prompts with their token ids, rows to mix in, and who scores for the record."""
+    """What is asked of a policy: prompts with their token ids, rows to mix in, and who else scores answers.
+
+    `scorer` takes the reward model's place; `gold` scores for the record only.
+    """
 
     renderer: Renderer
     prompts: Sequence[Prompt]
     ids: Sequence[list[int]]
-    mixed: Sequence[TokenRow]
-    gold: Gold | None
+    mixed: Sequence[TokenRow] = ()
+    scorer: Scorer | None = None
+    gold: Scorer | None = None
 
 
 class PpoSource:
-    """Steps of PPO; the schedule and the progress bar count iterations."""
+    """Steps of PPO and its kin; the schedule and the progress bar count iterations."""
 
     def __init__(self, networks: Networks, task: PpoTask, cfg: PpoConfig, seed: int) -> None:
         self.objective = PpoObjective(networks, cfg.updating, cfg.drawing.temperature)
@@ -82,10 +88,10 @@ class PpoSource:
         answers = roll_out(self._networks.policy.module, prompts, how, stop_ids, drawing.answers_per_prompt)
         budget = self._cfg.updating.tokens_at_once
         packs = [pack for part in self._parts(answers, 0) for pack in pack_answers(answers, part, budget, self._device)]
-        judged = judge(self._networks, answers, packs, drawing.temperature)
-        experience = build_experience(answers, judged, self._beta, self._cfg.shape)
+        judged = self._scored(judge(self._networks, answers, packs, drawing.temperature), chosen, answers)
+        experience = build_experience(answers, judged, self._beta, self._cfg)
         self._row = {"iteration": self._iteration, "beta": self._beta}
-        self._row |= measure(answers, judged, experience, self._cfg.shape)
+        self._row |= measure(answers, judged, experience, self._cfg)
         if self._iteration == 0:
             if self._cfg.must_start_equal:
                 check_reference(judged.log_probs, judged.reference)
@@ -108,32 +114,37 @@ class PpoSource:
             chosen.append(order[place])
         return chosen
 
+    def _scored(self, judged: Judgement, chosen: Sequence[int], answers: Answers) -> Judgement:
+        if self._task.scorer is not None:
+            scores = self._ask(self._task.scorer, chosen, answers)
+            judged = replace(judged, scores=torch.tensor(scores, dtype=judged.scores.dtype, device=self._device))
+        check_scores(judged.scores)
+        return judged
+
     def _record_gold(self, chosen: Sequence[int], answers: Answers) -> None:
-        if self._task.gold is None:
-            return
+        if self._task.gold is not None:
+            self._row["gold"] = fmean(self._ask(self._task.gold, chosen, answers))
+
+    def _ask(self, scorer: Scorer, chosen: Sequence[int], answers: Answers) -> list[float]:
         prompts = [self._task.prompts[chosen[place]] for place in answers.places]
         texts = [self._task.renderer.decode(tokens) for tokens in answers.tokens]
-        self._row["gold"] = fmean(self._task.gold(prompts, texts, answers.finished))
+        return scorer(prompts, texts, answers.finished)
 
     def _parts(self, answers: Answers, epoch: int) -> list[list[int]]:
-        """The answers of each minibatch of an epoch."""
-        order = list(range(len(answers.tokens)))
+        """The answers of each minibatch of an epoch; those to one prompt stay together and share it."""
+        copies = self._cfg.drawing.answers_per_prompt
+        order = list(range(len(answers.prompts)))
         generator(self._seed, "minibatches", self._iteration, epoch).shuffle(order)
         count = min(self._cfg.updating.minibatches, len(order))
-        return [order[part * len(order) // count : (part + 1) * len(order) // count] for part in range(count)]
+        parts = [order[part * len(order) // count : (part + 1) * len(order) // count] for part in range(count)]
+        return [[place * copies + copy for place in part for copy in range(copies)] for part in parts]
 
     def _step(self, answers: Answers, experience: Experience) -> list[AnswerBatch | MixBatch]:
         part = self._parts(answers, self._epoch)[self._minibatch]
         packs = pack_answers(answers, part, self._cfg.updating.tokens_at_once, self._device)
+        beta = self._beta if self._cfg.kl.placement == "loss" else 0.0
         batches: list[AnswerBatch | MixBatch] = [
-            AnswerBatch(
-                pack.packed,
-                experience.log_probs[pack.where],
-                experience.values[pack.where],
-                experience.advantages[pack.where],
-                experience.returns[pack.where],
-            )
-            for pack in packs
+            AnswerBatch(pack.packed, experience.at(pack.where), beta) for pack in packs
         ]
         return batches + self._mixed(sum(len(pack.where) for pack in packs))
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from alidade.training.experience import Networks
+from alidade.training.experience import Experience, Networks
 from alidade.training.fit import Loss
 from alidade.training.lm import hidden_states, token_nll, token_scores
 from alidade.training.losses import clipped_policy_loss, clipped_value_loss, kl_k3
@@ -18,13 +18,11 @@ from alidade.training.settings import Updating
 
 @dataclass(frozen=True)
 class AnswerBatch:
-    """Packed answers, and per answer token what the update needs."""
+    """Packed answers, what the update needs of each answer token, and the penalty for KL that is a term of the loss."""
 
     packed: Packed
-    log_probs: Float[Tensor, " targets"]
-    values: Float[Tensor, " targets"]
-    advantages: Float[Tensor, " targets"]
-    returns: Float[Tensor, " targets"]
+    drawn: Experience
+    beta: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class MixBatch:
 
 @dataclass(frozen=True)
 class PpoObjective:
-    """Mean clipped policy loss per answer token, the value loss, and the loss of mixed-in rows."""
+    """Mean clipped policy loss per answer token, the loss of a value network, a KL term, and the loss of mixed-in rows."""
 
     networks: Networks
     updating: Updating
@@ -57,14 +55,19 @@ class PpoObjective:
         return token_scores(self.networks.policy.module, states, packed.targets, self.temperature).log_probs
 
     def _answer_loss(self, batch: AnswerBatch) -> Loss:
-        log_probs = self.log_probs(batch.packed)
-        policy, clipped = clipped_policy_loss(log_probs, batch.log_probs, batch.advantages, self.updating.clip)
-        values = self.networks.values(batch.packed)
-        value = clipped_value_loss(values, batch.values, batch.returns, self.updating.value_clip)
-        total = policy.sum() + self.updating.value_weight * value.sum()
+        log_probs, drawn, how = self.log_probs(batch.packed), batch.drawn, self.updating
+        policy, clipped = clipped_policy_loss(log_probs, drawn.log_probs, drawn.advantages, how.clip)
+        total = policy.sum()
+        sums = {"policy_loss": policy, "clip_fraction": clipped}
+        if self.networks.value is not None:
+            values = self.networks.values(batch.packed)
+            value = clipped_value_loss(values, drawn.values, drawn.returns, how.value_clip)
+            total = total + how.value_weight * value.sum()
+            sums["value_loss"] = value
+        if batch.beta:
+            total = total + batch.beta * kl_k3(log_probs, drawn.reference).sum()
         with torch.no_grad():
-            moved = kl_k3(batch.log_probs, log_probs)
-        sums = {"policy_loss": policy, "value_loss": value, "clip_fraction": clipped, "update_kl": moved}
+            sums["update_kl"] = kl_k3(drawn.log_probs, log_probs)
         return Loss(total, {name: part.detach().sum() for name, part in sums.items()})
 
     def _mix_loss(self, batch: MixBatch) -> Loss:

@@ -1,0 +1,141 @@
+"""Stages in which a policy learns from its own answers: PPO, GRPO, RLOO and REINFORCE++."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from alidade.errors import UsageError
+from alidade.pipeline import StageContext, Upstream, stage
+from alidade.records import Demonstration, Prompt, Record
+from alidade.stages.kinds import DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
+from alidade.stages.training import trainable, training_run, write_history
+from alidade.store import Artifact, read_rows
+from alidade.training.settings import GrpoConfig, LoraConfig, PpoConfig, ReinforceConfig, RlooConfig
+
+if TYPE_CHECKING:
+    from alidade.training.experience import Networks
+
+READS = {"policy": MODEL, "reward": REWARD_MODEL.if_given(), "prompts": PROMPTS, "demonstrations": DEMONSTRATIONS.if_given()}
+
+
+class ReinforcementStage(Record):
+    """All weights are trained, or low-rank adapters on frozen ones."""
+
+    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
+    lora: LoraConfig = LoraConfig()
+    verify: str = Field(
+        default="", description="a reward that is computed, by name, in place of a reward model: final-number, ..."
+    )
+
+
+class PpoStage(ReinforcementStage):
+    """PPO, with a value network that starts as the reward model."""
+
+    training: PpoConfig = PpoConfig()
+
+
+class GrpoStage(ReinforcementStage):
+    """GRPO: answers to one prompt are held against each other."""
+
+    training: GrpoConfig = GrpoConfig()
+
+
+class RlooStage(ReinforcementStage):
+    """RLOO: each answer to a prompt is held against the mean of the others."""
+
+    training: RlooConfig = RlooConfig()
+
+
+class ReinforceStage(ReinforcementStage):
+    """REINFORCE++: answers are held against the whole batch."""
+
+    training: ReinforceConfig = ReinforceConfig()
+
+
+def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> None:
+    """Answers are scored by one thing: a reward model, or a known function.
+
+    Raises:
+        UsageError: when nothing, or two things, would score, or the function is unknown.
+    """
+    from alidade.training.rewards import REWARDS
+
+    if ("reward" in inputs) == bool(config.verify):
+        what = "nothing scores the answers" if not config.verify else "two things would score the answers"
+        names = ", ".join(REWARDS.names())
+        raise UsageError(what, hint=f"give either the input `reward`, a reward model, or `verify`, one of {names}")
+    if config.verify:
+        REWARDS.get(config.verify)
+
+
+@stage("ppo", version=1, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
+def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
+    reinforce(config, config.training, inputs, context)
+
+
+@stage("grpo", version=1, reads=READS, writes=MODEL, config=GrpoStage, check=check_reward)
+def grpo(config: GrpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The policy, optimised against the reward model without a value network, each answer held against its group."""
+    reinforce(config, config.training, inputs, context)
+
+
+@stage("rloo", version=1, reads=READS, writes=MODEL, config=RlooStage, check=check_reward)
+def rloo(config: RlooStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The policy, optimised against the reward model without a value network, each answer held against the others."""
+    reinforce(config, config.training, inputs, context)
+
+
+@stage("reinforce++", version=1, reads=READS, writes=MODEL, config=ReinforceStage, check=check_reward)
+def reinforce_plus_plus(config: ReinforceStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The policy, optimised against the reward model without a value network, each token held against the whole batch."""
+    reinforce(config, config.training, inputs, context)
+
+
+def reinforce(
+    config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], context: StageContext
+) -> None:
+    """Train the policy; write it and its curves, and warn of what they look like."""
+    from alidade.models.local import save_model
+    from alidade.stages.reward_check import gold_utility
+    from alidade.training.lora import merge_lora
+    from alidade.training.objectives.ppo import train_ppo
+    from alidade.training.rewards import REWARDS, score_by
+
+    networks = _networks(config, training, inputs, context.seed)
+    prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
+    mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
+    gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
+    scorer = score_by(REWARDS.get(config.verify)) if config.verify else None
+    run = training_run(context)
+    result = train_ppo(networks, prompts, training, run, scorer=scorer, gold=gold, mixed=mixed)
+    save_model(merge_lora(networks.policy.module), networks.policy.tokenizer, context.out)
+    write_history(context.out, result)
+    for symptom in result.summary["symptoms"]:
+        context.warn(str(symptom))
+    for name in ("proxy_reward", "kl"):
+        context.note(name, round(result.history[-1][name], 3))
+
+
+def _networks(
+    config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], seed: int
+) -> Networks:
+    """Policy, reference, reward model and value network; the value starts as the reward model, or else from the policy."""
+    from alidade.models.local import load
+    from alidade.training.experience import Networks
+    from alidade.training.lora import add_lora
+    from alidade.training.reward_model import load_reward_model, new_reward_model
+
+    policy = load(inputs["policy"].path)
+    reward = load_reward_model(inputs["reward"].path) if "reward" in inputs else None
+    value = None
+    if training.baseline == "critic":
+        value = copy.deepcopy((reward or new_reward_model(policy, seed)).module)
+    if config.method == "lora":
+        adapted = trainable(policy, "lora", config.lora)
+        return Networks(adapted, None, reward, None if value is None else add_lora(value, config.lora))
+    return Networks(policy, copy.deepcopy(policy.module), reward, value)

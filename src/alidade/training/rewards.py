@@ -1,0 +1,79 @@
+"""Rewards that are computed, not learned: an answer is checked against what is known of its prompt.
+
+A plugin adds one by registering a function under the entry point `alidade.rewards`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from alidade.errors import DataError
+from alidade.records import Prompt
+from alidade.registry import Registry
+
+RewardFunction = Callable[[Prompt, str, bool], float]  # prompt, answer, whether it ended by itself; 1 is right
+REWARDS: Registry[RewardFunction] = Registry(
+    "alidade.rewards",
+    {name: f"{__name__}:{name.replace('-', '_')}" for name in ("final-number", "exact-answer", "named-answer")},
+    noun="reward",
+)
+
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_MARK = "####"  # what stands before the result in GSM8K's solutions
+
+
+def final_number(prompt: Prompt, answer: str, finished: bool) -> float:
+    """1 when the last number of the answer (the one after `####`, if that is there) is the known one's.
+
+    Raises:
+        DataError: when the prompt comes without a known answer, or that has no number.
+    """
+    known = _last_number(known_answer(prompt))
+    if known is None:
+        raise DataError("the known answer has no number", where=prompt.id, hint="use the reward `exact-answer`")
+    return float(_last_number(answer) == known)
+
+
+def exact_answer(prompt: Prompt, answer: str, finished: bool) -> float:
+    """1 when the answer's words are the known answer's, whatever their case and punctuation."""
+    return float(finished and _words(answer) == _words(known_answer(prompt)))
+
+
+def named_answer(prompt: Prompt, answer: str, finished: bool) -> float:
+    """1 when the known answer's words stand in the answer, next to each other."""
+    return float(f" {_words(known_answer(prompt))} " in f" {_words(answer)} ")
+
+
+def known_answer(prompt: Prompt) -> str:
+    """The answer that a file gave with the prompt.
+
+    Raises:
+        DataError: when it gave none.
+    """
+    if "answer" not in prompt.about:
+        raise DataError(
+            "the prompt comes without a known answer",
+            where=prompt.id,
+            hint="a file of prompts needs the columns question and answer, or prompt and answer",
+        )
+    return prompt.about["answer"]
+
+
+def score_by(reward: RewardFunction) -> Callable[[list[Prompt], list[str], list[bool]], list[float]]:
+    """The reward function as a scorer of a batch of answers."""
+    return lambda prompts, texts, finished: [reward(*one) for one in zip(prompts, texts, finished, strict=True)]
+
+
+def _last_number(text: str) -> Decimal | None:
+    _, _, marked = text.rpartition(_MARK)
+    found = _NUMBER.findall(marked if _MARK in text else text)
+    try:
+        return Decimal(found[-1].replace(",", "")) if found else None
+    except InvalidOperation:
+        return None
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))

@@ -1,0 +1,84 @@
+"""Reinforcement without a reward model's value network, and without a reward model: recipes on a network of a few weights."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from alidade.errors import AlidadeError
+from alidade.models.local import save_model
+from alidade.pipeline import load_recipe, run
+from alidade.stages import load_all
+from alidade.store import Store, read_rows
+from alidade.records import Prompt
+from alidade.training.pretrain import new_model, train_tokenizer
+from alidade.training.settings import ModelShape
+
+RECIPE = """
+name: sums
+stages:
+  base: {use: model-folder, with: {path: MODEL}}
+  prompts: {use: prompts-file, in: {model: base}, with: {file: FILE, answer_room: 8}}
+  policy:
+    use: USE
+    in: {policy: base, prompts: prompts}
+    with:
+      verify: VERIFY
+      training: {iterations: 2, drawing: {prompts: 6, answers_per_prompt: COPIES, max_new_tokens: 6}}
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("sums")
+    rows = [{"question": f"What is {one} and {two}?", "answer": str(one + two)} for one in range(5) for two in range(5)]
+    tokenizer = train_tokenizer([f"{row['question']} {row['answer']} User: Assistant:" for row in rows] * 3, 300)
+    shape = ModelShape(hidden=32, ffn=48, layers=1, heads=1, context=64)
+    save_model(new_model(shape, tokenizer, seed=0, dtype=torch.float32), tokenizer, folder / "model")
+    (folder / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    load_all()
+    return folder / "model", folder / "sums.jsonl"
+
+
+def recipe(tmp_path: Path, files: tuple[Path, Path], use: str, copies: int = 2, verify: str = "final-number") -> Path:
+    text = RECIPE.replace("MODEL", str(files[0])).replace("FILE", str(files[1])).replace("USE", use)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text.replace("COPIES", str(copies)).replace("VERIFY", verify))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use", ["ppo", "grpo", "rloo", "reinforce++"])
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_policy_learns_from_a_reward_that_is_computed(tmp_path, files, use, method):
+    store = Store(tmp_path / "store")
+    done = run(load_recipe(recipe(tmp_path, files, use), [f"policy.method={method}"]), store)
+    places = {one.name: store.artifact(one.digest, one.kind).path for one in done.stages}
+    curves = [json.loads(line) for line in (places["policy"] / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in curves] == [0, 1]
+    assert ("value_loss" in curves[0]) == (use == "ppo")
+    known = read_rows(places["prompts"] / "rows.jsonl", Prompt)
+    assert all(prompt.about["answer"].isdigit() for prompt in known)
+
+
+def refusal(path: Path, tmp_path: Path) -> AlidadeError:
+    with pytest.raises(AlidadeError) as caught:
+        run(load_recipe(path), Store(tmp_path / "store"))
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "store").exists()
+    return caught.value
+
+
+def test_a_group_of_one_is_refused(tmp_path, files):
+    assert "at least 2" in refusal(recipe(tmp_path, files, "grpo", copies=1), tmp_path).what
+
+
+def test_a_policy_without_anything_that_scores_it_is_refused(tmp_path, files):
+    error = refusal(recipe(tmp_path, files, "grpo", verify="''"), tmp_path)
+    assert "nothing scores the answers" in error.what
+    assert "final-number" in str(error.hint)
+
+
+def test_an_unknown_reward_is_refused_with_the_nearest_name(tmp_path, files):
+    assert "final-number" in str(refusal(recipe(tmp_path, files, "ppo", verify="final-numbr"), tmp_path).hint)
