@@ -7,7 +7,6 @@ no stop token. GRPO's KL penalty is a term of the loss; the others' is part of t
 from __future__ import annotations
 
 import torch
-
 from reference.ppo import log_probs
 
 

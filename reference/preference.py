@@ -28,9 +28,7 @@ def dpo_pair(policy, reference, beta):
 
 def ipo_pair(policy, reference, beta, per_token):
     """(gap of log-ratios - 1 / (2 beta)) squared."""
-    ratios = [
-        (policy[place][0] - reference[place][0]) / (policy[place][1] if per_token else 1) for place in (0, 1)
-    ]
+    ratios = [(policy[place][0] - reference[place][0]) / (policy[place][1] if per_token else 1) for place in (0, 1)]
     return (ratios[0] - ratios[1] - 1 / (2 * beta)) ** 2
 
 
@@ -40,13 +38,18 @@ def simpo_pair(policy, beta, margin):
     return -logsigmoid(beta * means[0] - beta * means[1] - margin)
 
 
-def orpo_pair(policy, weight, sft_weight):
-    """Fine-tuning loss of the better answer, and the odds ratio's penalty."""
+def orpo_pair(policy, weight):
+    """The odds ratio's penalty; the fine-tuning loss of the better answer is `sft_pair`."""
     odds = []
     for log_prob, count in policy:
         likelihood = torch.exp(log_prob / count)
         odds.append(likelihood / (1 - likelihood))
-    return -sft_weight * policy[0][0] / policy[0][1] - weight * logsigmoid(torch.log(odds[0] / odds[1]))
+    return -weight * logsigmoid(torch.log(odds[0] / odds[1]))
+
+
+def sft_pair(policy, reference=None):
+    """The mean loss per token of the better answer."""
+    return -policy[0][0] / policy[0][1]
 
 
 def dpo_ranking(policy, reference, ranks, beta):
@@ -71,8 +74,10 @@ def robust(label_prob, flips):
     return one, ((1 - flips) * (1 - label_prob) - flips * label_prob) / (1 - 2 * flips)
 
 
-def preference_loss(model, reference_model, pair_loss, comparisons, rankings=(), ranking_loss=None, flips=0.0):
-    """The mean loss per judgement.
+def preference_loss(
+    model, reference_model, pair_loss, comparisons, rankings=(), ranking_loss=None, flips=0.0, sft_weight=0.0
+):
+    """The mean loss per judgement; a share `flips` of the comparisons' labels is undone, but not in the fine-tuning term.
 
     `comparisons` are (prompt, left, right, p), `rankings` are (prompt, answers, ranks), all as lists of token ids.
     Without `ranking_loss` a ranking is the mean of its pairs, ties having p = 1/2.
@@ -88,15 +93,15 @@ def preference_loss(model, reference_model, pair_loss, comparisons, rankings=(),
         policy, reference = scored(prompt, [left, right])
         one, other = robust(label_prob, flips)
         losses.append(one * pair_loss(policy, reference) + other * pair_loss(policy[::-1], reference[::-1]))
+        losses[-1] = losses[-1] + sft_weight * soft(sft_pair, policy, reference, label_prob)
     for prompt, answers, ranks in rankings:
         policy, reference = scored(prompt, answers)
-        if ranking_loss is not None:
-            losses.append(ranking_loss(policy, reference, ranks))
-            continue
-        pairs = []
+        pairs, tuned = [], []
         for first, second in combinations(range(len(answers)), 2):
             label_prob = 0.5 if ranks[first] == ranks[second] else float(ranks[first] < ranks[second])
             chosen = [policy[first], policy[second]], [reference[first], reference[second]]
             pairs.append(soft(pair_loss, *chosen, label_prob))
-        losses.append(sum(pairs) / len(pairs))
+            tuned.append(soft(sft_pair, *chosen, label_prob))
+        ranked = sum(pairs) / len(pairs) if ranking_loss is None else ranking_loss(policy, reference, ranks)
+        losses.append(ranked + sft_weight * sum(tuned) / len(tuned))
     return sum(losses) / len(losses)

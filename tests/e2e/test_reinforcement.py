@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from alidade.errors import AlidadeError
-from alidade.models.local import save_model
+from alidade.models.local import load, save_model
 from alidade.pipeline import load_recipe, run
+from alidade.records import Prompt
 from alidade.stages import load_all
 from alidade.store import Store, read_rows
-from alidade.records import Prompt
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.settings import ModelShape
 
@@ -20,9 +20,13 @@ name: sums
 stages:
   base: {use: model-folder, with: {path: MODEL}}
   prompts: {use: prompts-file, in: {model: base}, with: {file: FILE, answer_room: 8}}
+  demonstrations: {use: demonstrations-file, in: {model: base}, with: {file: FILE}}
+  sft:
+    in: {model: base, demonstrations: demonstrations}
+    with: {training: {batching: {rows: 8, epochs: 20}, optimiser: {learning_rate: 1.0e-2}}}
   policy:
     use: USE
-    in: {policy: base, prompts: prompts}
+    in: {policy: sft, prompts: prompts}
     with:
       verify: VERIFY
       training: {iterations: 2, drawing: {prompts: 6, answers_per_prompt: COPIES, max_new_tokens: 6}}
@@ -32,7 +36,7 @@ stages:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("sums")
-    rows = [{"question": f"What is {one} and {two}?", "answer": str(one + two)} for one in range(5) for two in range(5)]
+    rows = [{"question": f"What is {one} and {two}?", "answer": f"{one + two}"} for one in range(5) for two in range(5)]
     tokenizer = train_tokenizer([f"{row['question']} {row['answer']} User: Assistant:" for row in rows] * 3, 300)
     shape = ModelShape(hidden=32, ffn=48, layers=1, heads=1, context=64)
     save_model(new_model(shape, tokenizer, seed=0, dtype=torch.float32), tokenizer, folder / "model")
@@ -51,15 +55,26 @@ def recipe(tmp_path: Path, files: tuple[Path, Path], use: str, copies: int = 2, 
 @pytest.mark.slow
 @pytest.mark.parametrize("use", ["ppo", "grpo", "rloo", "reinforce++"])
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_a_policy_learns_from_a_reward_that_is_computed(tmp_path, files, use, method):
+def test_a_policy_is_trained_on_a_reward_that_is_computed(tmp_path, files, use, method):
     store = Store(tmp_path / "store")
     done = run(load_recipe(recipe(tmp_path, files, use), [f"policy.method={method}"]), store)
     places = {one.name: store.artifact(one.digest, one.kind).path for one in done.stages}
     curves = [json.loads(line) for line in (places["policy"] / "metrics.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in curves] == [0, 1]
+    assert 0 < curves[0]["proxy_reward"] <= 1
+    before, after = (load(places[name]).module.get_input_embeddings().weight for name in ("sft", "policy"))
+    assert not torch.equal(before, after)
     assert ("value_loss" in curves[0]) == (use == "ppo")
     known = read_rows(places["prompts"] / "rows.jsonl", Prompt)
     assert all(prompt.about["answer"].isdigit() for prompt in known)
+
+
+def test_prompts_without_an_answer_stop_the_stage_before_it_trains(tmp_path, files):
+    rows = [json.loads(line) for line in files[1].read_text().splitlines()]
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text("".join(json.dumps({"question": row["question"]}) + "\n" for row in rows))
+    with pytest.raises(AlidadeError, match="prompts cannot be rewarded"):
+        run(load_recipe(recipe(tmp_path, files, "grpo"), [f"prompts.file={bare}"]), Store(tmp_path / "store"))
 
 
 def refusal(path: Path, tmp_path: Path) -> AlidadeError:

@@ -11,10 +11,10 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
+from alidade.training.judgements import collate_groups, group_rows
 from alidade.training.lm import hidden_states, prepare, token_scores
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.judgements import collate_groups, group_rows
 from alidade.training.objectives.reward import RewardObjective
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Tree, pack_rows, pack_trees

@@ -118,7 +118,7 @@ def comparisons():
 def dpo(run, folder):
     learner, rows = model(), comparisons()
     cfg = DpoConfig(batching=Batching(epochs=2, rows=3), optimiser=FAST)
-    result = train_preferences(learner, (rows, rows[:2]), DpoLoss(cfg), cfg, run)
+    result = train_preferences(learner, rows, rows[:2], DpoLoss(cfg), run)
     return digest(learner.module), result
 
 
@@ -148,6 +148,8 @@ def ppo(run, folder):
 
 def grpo(run, folder):
     policy = model()
+    rows = [Demonstration(id=str(place), prompt=ask(place % 6), answer=("yes", "no")[place % 2]) for place in range(12)]
+    train_sft(policy, rows, SftConfig(batching=Batching(epochs=12, rows=12), optimiser=FAST), TrainingRun())
     networks = Networks(policy, copy.deepcopy(policy.module), None, None)
     cfg = GrpoConfig(
         iterations=2,
@@ -157,6 +159,7 @@ def grpo(run, folder):
     )
     asked = [Prompt(id=str(place), conversation=ask(place)) for place in range(6)]
     result = train_ppo(networks, asked, cfg, run, scorer=lambda p, a, f: [float(len(x)) for x in a])
+    assert result.history[0]["tied_groups"] < 1
     return digest(policy.module), result
 
 

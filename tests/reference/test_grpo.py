@@ -74,7 +74,7 @@ def test_packed_groups_equal_the_specification(networks, name, cfg, loss_beta, t
 
     with torch.no_grad():
         for weight in plain.parameters():
-            weight += 0.02 * torch.randn_like(weight)
+            weight.add_(0.02 * torch.randn_like(weight))
     policy = prepare(copy.deepcopy(plain))
     theirs = loss(plain, rows(), old, near, expected, HOW | {"loss_beta": loss_beta})
     theirs.backward()

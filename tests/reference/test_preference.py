@@ -12,7 +12,12 @@ from alidade.training.lm import prepare
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.ipo import IpoLoss
 from alidade.training.objectives.orpo import OrpoLoss
-from alidade.training.objectives.preference import PreferenceObjective, ReferencedGroup, collate_referenced, score_groups
+from alidade.training.objectives.preference import (
+    PreferenceObjective,
+    ReferencedGroup,
+    collate_referenced,
+    score_groups,
+)
 from alidade.training.objectives.simpo import SimpoLoss
 from alidade.training.settings import DpoConfig, IpoConfig, OrpoConfig, SimpoConfig
 
@@ -47,58 +52,65 @@ def groups(flips):
     return list(made.values())
 
 
-def dpo(flips=0.0):
+def dpo(flips=0.0, sft_weight=0.0):
     return (
-        DpoLoss(DpoConfig(beta=0.3)),
+        DpoLoss(DpoConfig(beta=0.3, flips=flips, sft_weight=sft_weight)),
         lambda policy, reference: dpo_pair(policy, reference, 0.3),
         lambda policy, reference, ranks: dpo_ranking(policy, reference, ranks, 0.3),
-        flips,
-        0.0,
     )
 
 
-def ipo(per_token):
-    cfg = IpoConfig(beta=0.3, per_token=per_token)
-    return IpoLoss(cfg), lambda policy, reference: ipo_pair(policy, reference, 0.3, per_token), None, 0.0, 0.0
+def ipo(per_token, flips=0.0):
+    cfg = IpoConfig(beta=0.3, per_token=per_token, flips=flips)
+    return IpoLoss(cfg), lambda policy, reference: ipo_pair(policy, reference, 0.3, per_token), None
 
 
-def simpo():
-    cfg = SimpoConfig(beta=2.0, margin=0.5)
-    return SimpoLoss(cfg), lambda policy, reference: simpo_pair(policy, 2.0, 0.5), None, 0.0, 0.0
+def simpo(flips=0.0):
+    cfg = SimpoConfig(beta=2.0, margin=0.5, flips=flips)
+    return SimpoLoss(cfg), lambda policy, reference: simpo_pair(policy, 2.0, 0.5), None
 
 
-def orpo():
-    return OrpoLoss(OrpoConfig(weight=0.2)), lambda policy, reference: orpo_pair(policy, 0.2, 1.0), None, 0.0, 1.0
+def orpo(flips=0.0):
+    return OrpoLoss(OrpoConfig(weight=0.2, flips=flips)), lambda policy, reference: orpo_pair(policy, 0.2), None
 
 
 CASES = {
     "dpo": dpo(),
+    "dpo with fine-tuning": dpo(sft_weight=0.7),
     "robust dpo at 30 % flips": dpo(0.3),
     "ipo": ipo(False),
     "ipo per token": ipo(True),
+    "robust ipo": ipo(False, 0.2),
     "simpo": simpo(),
+    "robust simpo": simpo(0.2),
     "orpo": orpo(),
+    "robust orpo": orpo(0.2),
 }
 
 
 @pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 1e-5)])
 @pytest.mark.parametrize("case", CASES)
 def test_prefix_shared_preferences_equal_the_specification(case, build, dtype, close):
-    loss, pair_loss, ranking_loss, flips, sft_weight = CASES[case]
+    loss, pair_loss, ranking_loss = CASES[case]
+    flips, sft_weight = loss.cfg.flips, loss.cfg.sft_weight
     torch.manual_seed(0)
     reference = build().to(dtype).eval()
     plain = copy.deepcopy(reference)
     with torch.no_grad():
         for weight in plain.parameters():
-            weight += 0.1 * torch.randn_like(weight)
+            weight.add_(0.1 * torch.randn_like(weight))
     packed = prepare(copy.deepcopy(plain))
-    expected = preference_loss(plain, reference, pair_loss, COMPARISONS, RANKINGS, ranking_loss, flips)
+    expected = preference_loss(
+        plain, reference, pair_loss, COMPARISONS, RANKINGS, ranking_loss, flips=flips, sft_weight=sft_weight
+    )
     expected.backward()
 
     made = groups(flips)
     scored = score_groups(prepare(reference), made, 4096)
+    if not loss.uses_reference:
+        scored = [[0.0] * len(row) for row in scored]
     rows = [ReferencedGroup(group, row) for group, row in zip(made, scored, strict=True)]
-    objective = PreferenceObjective(loss, sft_weight)
+    objective = PreferenceObjective(loss)
     batch = collate_referenced(rows, torch.device("cpu"), dtype)
     found = objective.loss(packed, batch).total / objective.weight(batch)
     found.backward()

@@ -12,9 +12,9 @@ from transformers import (
     LlamaForSequenceClassification,
 )
 
+from alidade.training.judgements import AnswerGroup, collate_groups
 from alidade.training.lm import prepare
 from alidade.training.losses import plackett_luce
-from alidade.training.judgements import AnswerGroup, collate_groups
 from alidade.training.objectives.reward import RewardObjective
 
 COMPARISONS = [

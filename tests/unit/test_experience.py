@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from alidade.training.experience import Judgement, build_experience, engine_gap, final_scores, next_beta
+from alidade.errors import TrainingStopped
+from alidade.training.diagnose import check_scores
+from alidade.training.experience import Judgement, build_experience, engine_gap, final_scores, measure, next_beta
 from alidade.training.rollouts import Answers, pack_answers
-from alidade.training.settings import KlControl, PpoConfig, RewardShape
+from alidade.training.settings import Drawing, GrpoConfig, KlControl, PpoConfig, RewardShape
 
 
 def answers(lengths=(2, 3), finished=(True, True)):
@@ -29,6 +31,26 @@ def test_the_score_lands_on_each_answers_last_token_and_the_penalty_on_every_tok
 def test_an_unfinished_answers_score_is_replaced_not_lowered():
     scores = final_scores(torch.tensor([5.0, -9.0, 2.0]), [True, True, False], RewardShape(score_clip=3))
     assert scores.tolist() == [3, -3, -1]
+
+
+def test_without_a_fixed_score_an_unfinished_answer_keeps_its_own():
+    scores = final_scores(torch.tensor([0.5, 1.0]), [True, False], RewardShape(unfinished_score=None))
+    assert scores.tolist() == [0.5, 1.0]
+
+
+def test_groups_whose_answers_score_the_same_are_counted():
+    cfg = GrpoConfig(drawing=Drawing(answers_per_prompt=2))
+    drawn = Answers([[7], [8]], [0, 0, 1, 1], [[1], [2], [3], [4]], [True] * 4, [[-1.0]] * 4)
+    made = judged([-1.0] * 4, [-1.0] * 4, [0.0] * 4, [1, 1, 0, 1])
+    experience = build_experience(drawn, made, 0.1, cfg)
+    assert experience.advantages.tolist() == pytest.approx([0, 0, -(0.5**0.5), 0.5**0.5], abs=1e-3)
+    assert measure(drawn, made, experience, cfg)["tied_groups"] == 0.5
+
+
+def test_a_score_that_is_no_number_is_named():
+    with pytest.raises(TrainingStopped, match="1 of 3 answers") as caught:
+        check_scores(torch.tensor([0.0, float("nan"), 1.0]))
+    assert caught.value.where == "answer 1 of the batch"
 
 
 def test_advantages_are_white_over_the_whole_batch():

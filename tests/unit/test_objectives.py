@@ -8,8 +8,8 @@ from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Ranking
 from alidade.training.fit import TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.judgements import group_rows
+from alidade.training.lm import prepare
 from alidade.training.objectives.reward import train_reward
 from alidade.training.objectives.sft import heldout_nll, render_rows, train_sft
 from alidade.training.pretrain import new_model, train_tokenizer

@@ -20,19 +20,20 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Prompt
 from alidade.training.experience import Networks, final_scores, judge
 from alidade.training.fit import TrainingRun
+from alidade.training.judgements import group_rows
 from alidade.training.lm import hidden_states, prepare, token_scores
 from alidade.training.lora import add_lora
 from alidade.training.losses import gae, whiten
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
 from alidade.training.objectives.ppo_update import AnswerBatch
-from alidade.training.judgements import group_rows
 from alidade.training.optimise import AdamW, Part
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.rollouts import Answers, pack_answers, roll_out
 from alidade.training.settings import (
     Drawing,
+    GrpoConfig,
     KlControl,
     LoraConfig,
     Mix,
@@ -384,3 +385,29 @@ def test_28_adapters_need_no_reference_network(dtype):
     assert all(
         torch.equal(weight, frozen[name]) for name, weight in adapted.module.named_parameters() if name in frozen
     )
+
+
+@pytest.mark.parametrize(("placement", "in_loss"), [("reward", 0.0), ("loss", 0.3)])
+def test_a_penalty_is_part_of_the_reward_or_a_term_of_the_loss(placement, in_loss):
+    nets = networks()
+    nets.reference.get_input_embeddings().weight.data.mul_(1.5)
+    cfg = PpoConfig(drawing=SMALL, must_start_equal=False, kl=KlControl(beta=0.3, placement=placement))
+    drawn = source(nets, cfg)
+    batches = next(iter(drawn))
+    assert {batch.beta for batch in batches} == {in_loss}
+    returns = drawn._drawn[1].returns
+    free = source(nets, PpoConfig(drawing=SMALL, must_start_equal=False, kl=KlControl(beta=0.0)))._draw()[1].returns
+    assert torch.allclose(returns, free) == (placement == "loss")
+
+
+def test_only_a_reward_models_scores_are_clipped():
+    nets = dataclasses.replace(networks(), reward=None, value=None)
+    cfg = GrpoConfig(
+        drawing=Drawing(prompts=4, answers_per_prompt=3, max_new_tokens=8), shape=RewardShape(unfinished_score=None)
+    )
+    asked = prompts()
+    ids = [nets.policy.renderer.prompt(prompt.conversation) for prompt in asked]
+    task = PpoTask(nets.policy.renderer, asked, ids, scorer=lambda p, texts, f: [50.0 * len(text) for text in texts])
+    drawn = PpoSource(nets, task, cfg, 0)
+    drawn._draw()
+    assert drawn._row["proxy_reward"] > 3

@@ -1,6 +1,7 @@
 """Training on comparisons without a reward model: where it starts, what it learns, what it counts and names."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -76,7 +77,7 @@ def ask(number):
 
 
 def train(learner, rows, heldout, cfg, **run):
-    return train_preferences(learner, (rows, heldout), DpoLoss(cfg), cfg, TrainingRun(**run))
+    return train_preferences(learner, rows, heldout, DpoLoss(cfg), TrainingRun(**run))
 
 
 def test_dpo_starts_at_log_two():
@@ -90,8 +91,9 @@ def test_dpo_starts_at_log_two():
 def test_every_loss_learns_which_answer_is_better(name):
     loss = LOSSES[name]
     rows = [comparison(place) for place in range(32)]
-    result = train_preferences(model(), (rows[:24], rows[24:]), loss, loss.cfg, TrainingRun())
+    result = train_preferences(model(), rows[:24], rows[24:], loss, TrainingRun())
     assert result.summary["heldout"]["accuracy"] == 1.0
+    assert ("chosen_shift" in result.history[0]) == loss.uses_reference
     assert result.history[-1]["loss"] < result.history[0]["loss"]
     assert len(result.history) == 12
 
@@ -139,7 +141,11 @@ def test_a_ranking_of_two_is_a_comparison():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_eight_prompts_at_once_equal_eight_times_one_prompt(name):
-    learner, objective = model(), PreferenceObjective(LOSSES[name], 0.1)
+    loss = LOSSES[name]
+    learner, objective = (
+        model(),
+        PreferenceObjective(replace(loss, cfg=loss.cfg.model_copy(update={"sft_weight": 0.1}))),
+    )
     rows = [comparison(place, 0.9, right="no " * (1 + place)) for place in range(8)]
     groups, _ = group_rows(learner.renderer, rows, 64)
     referenced = [
@@ -177,8 +183,33 @@ def test_a_batch_of_one_trains():
 def test_an_answer_that_depends_on_its_neighbours_stops_the_run():
     check_start([-3.0, -2.0], [-3.0, -2.0], [3, 2], torch.float32)
     check_start([-3.0, -2.01], [-3.0, -2.0], [3, 2], torch.bfloat16)
-    with pytest.raises(TrainingStopped, match=r"0\.005 nats a token"):
+    with pytest.raises(TrainingStopped, match=r"differs by 0\.00707 nats"):
         check_start([-3.0, -2.01], [-3.0, -2.0], [3, 2], torch.float32)
+
+
+class Drifting(torch.nn.Module):
+    """A layer that answers differently each time it is called."""
+
+    calls = 0
+
+    def forward(self, states):
+        self.calls += 1
+        return states * (1 + 1e-2 * self.calls)
+
+
+def test_a_network_that_is_not_the_same_twice_never_starts():
+    learner = model()
+    learner.module.model.norm = torch.nn.Sequential(learner.module.model.norm, Drifting())
+    start = learner.module.get_input_embeddings().weight.clone()
+    with pytest.raises(TrainingStopped, match="before any update"):
+        train(learner, [comparison(place) for place in range(16)], [], DpoConfig(**SETTINGS))
+    assert torch.equal(learner.module.get_input_embeddings().weight, start)
+
+
+def test_flips_are_not_undone_in_rankings():
+    ranking = Ranking(id="r", prompt=ask(1), answers=("yes", "no blue"), ranks=(0, 1))
+    with pytest.raises(DataError, match="there are rankings"):
+        train(model(), [ranking], [], DpoConfig(**SETTINGS, flips=0.1))
 
 
 def test_likelihood_displacement_is_named():

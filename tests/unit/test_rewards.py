@@ -4,7 +4,7 @@ import pytest
 
 from alidade.errors import DataError, UsageError
 from alidade.records import Conversation, Prompt
-from alidade.training.rewards import REWARDS, exact_answer, final_number, named_answer, score_by
+from alidade.training.rewards import REWARDS, check_prompts, exact_answer, final_number, named_answer, score_by
 
 
 def prompt(answer="It takes 2/2=<<2/2=1>>1 bolt\nSo 1,200+30\n#### 1,230"):
@@ -55,3 +55,9 @@ def test_rewards_are_found_by_name_and_a_wrong_name_gets_the_nearest():
     with pytest.raises(UsageError, match="final-numbers") as caught:
         REWARDS.get("final-numbers")
     assert "final-number" in str(caught.value.hint)
+
+
+def test_prompts_are_checked_before_anything_is_trained():
+    check_prompts(named_answer, [prompt("Jane")])
+    with pytest.raises(DataError, match="1 of 2 prompts cannot be rewarded: the known answer has no words"):
+        check_prompts(named_answer, [prompt("Jane"), prompt("+")])

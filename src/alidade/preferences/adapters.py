@@ -369,7 +369,12 @@ DEMONSTRATIONS: tuple[Format[Answered], ...] = (
 
 def asking(prompt: PromptOf, known: str = "") -> Callable[[Cells], Iterator[Asked]]:
     """Rows of which the prompt counts, and the column `known` if it holds the right answer."""
-    return lambda cells: iter((Asked(prompt(cells), text_of(cells[known], "answer") if known else ""),))
+    return lambda cells: iter((Asked(prompt(cells), _stated(cells.get(known))),))
+
+
+def _stated(value: Any) -> str:
+    """A known answer as text; what is neither text nor number is no answer."""
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 def of_pair(cells: Cells) -> Iterator[Asked]:
@@ -378,12 +383,10 @@ def of_pair(cells: Cells) -> Iterator[Asked]:
 
 
 PROMPTS: tuple[Format[Asked], ...] = (
-    Format("prompt", ("prompt",), asking(one("prompt"))),
+    Format("prompt", ("prompt",), asking(one("prompt"), "answer"), may=("answer",)),
     Format("preference", ("chosen", "rejected"), of_pair, may=("prompt",)),
     Format("instruction", ("instruction",), asking(joined("instruction", "input")), may=("input",)),
-    Format("question", ("question",), asking(one("question"))),
-    Format("prompt-answer", ("prompt", "answer"), asking(one("prompt"), "answer")),
-    Format("question-answer", ("question", "answer"), asking(one("question"), "answer")),
+    Format("question", ("question",), asking(one("question"), "answer"), may=("answer",)),
     Format("messages", ("messages",), asking(before_last_answer)),
     Format("sharegpt", ("conversations",), asking(before_last_answer)),
     Format("turns", ("turns",), asking(first_turn("turns"))),

@@ -179,11 +179,17 @@ def _wins(summaries: Mapping[str, Values]) -> dict[str, dict[str, Estimate]]:
 
 
 def _reward(run: Run, present: Mapping[str, Path], summaries: Mapping[str, Values]) -> dict[str, Any]:
-    """The reward model's accuracy by what it was checked on, and its calibration (of the run's last one)."""
+    """The reward model's accuracy by what it was checked on and its calibration, and that of a policy's implied reward.
+
+    Of several stages of one kind the last one counts.
+    """
     found: dict[str, Any] = {}
     for stage in run.stages:
-        if stage.kind in ("reward-model", "model") and stage.name in present:
-            found |= _object(present[stage.name] / "evaluation.json")
+        evaluation = _object(present[stage.name] / "evaluation.json") if stage.name in present else {}
+        if stage.kind == "reward-model":
+            found |= evaluation
+        elif evaluation.get("implied"):
+            found["implied"] = evaluation["implied"]
     for summary in summaries.values():
         found |= {name: summary[name] for name in ("annotated", "gold") if name in summary}
         if "reward_model" in summary:

@@ -39,6 +39,9 @@ _REWARD_RULES = (
 )
 
 
+_IMPLIED = "implied reward"
+
+
 @dataclass(frozen=True)
 class Lane:
     """One estimate on a strip; `change` says in words how it differs from the lane before, `tone` how to take it."""
@@ -128,7 +131,7 @@ def reward_checks(reward: Mapping[str, Any]) -> list[Panel]:
     for name, label in _REWARD_CHECKS:
         check = reward.get(name)
         found = [
-            (said, mark, Estimate.model_validate(check[rule]))
+            (_IMPLIED if (name, rule) == ("implied", "accuracy") else said, mark, Estimate.model_validate(check[rule]))
             for rule, said, mark in _REWARD_RULES
             if isinstance(check, dict) and is_estimate(check.get(rule))
         ]

@@ -18,7 +18,6 @@ from alidade.training.settings import (
     IpoConfig,
     LoraConfig,
     OrpoConfig,
-    PreferenceConfig,
     SimpoConfig,
 )
 
@@ -64,7 +63,7 @@ def dpo(config: DpoStage, inputs: Mapping[str, Artifact], context: StageContext)
     """The model, trained on comparisons by direct preference optimisation; the model as given is the reference."""
     from alidade.training.objectives.dpo import DpoLoss
 
-    prefer(DpoLoss(config.training), config, config.training, inputs, context)
+    prefer(DpoLoss(config.training), config, inputs, context)
 
 
 @stage("ipo", version=1, reads=READS, writes=MODEL, config=IpoStage)
@@ -72,7 +71,7 @@ def ipo(config: IpoStage, inputs: Mapping[str, Artifact], context: StageContext)
     """The model, trained on comparisons by identity preference optimisation; the model as given is the reference."""
     from alidade.training.objectives.ipo import IpoLoss
 
-    prefer(IpoLoss(config.training), config, config.training, inputs, context)
+    prefer(IpoLoss(config.training), config, inputs, context)
 
 
 @stage("simpo", version=1, reads=READS, writes=MODEL, config=SimpoStage)
@@ -80,7 +79,7 @@ def simpo(config: SimpoStage, inputs: Mapping[str, Artifact], context: StageCont
     """The model, trained on comparisons by simple preference optimisation, without a reference."""
     from alidade.training.objectives.simpo import SimpoLoss
 
-    prefer(SimpoLoss(config.training), config, config.training, inputs, context)
+    prefer(SimpoLoss(config.training), config, inputs, context)
 
 
 @stage("orpo", version=1, reads=READS, writes=MODEL, config=OrpoStage)
@@ -88,13 +87,12 @@ def orpo(config: OrpoStage, inputs: Mapping[str, Artifact], context: StageContex
     """The model, trained on comparisons by odds-ratio preference optimisation, without a reference."""
     from alidade.training.objectives.orpo import OrpoLoss
 
-    prefer(OrpoLoss(config.training), config, config.training, inputs, context)
+    prefer(OrpoLoss(config.training), config, inputs, context)
 
 
 def prefer(
     loss: PreferenceLoss,
     config: PreferenceStage,
-    training: PreferenceConfig,
     inputs: Mapping[str, Artifact],
     context: StageContext,
 ) -> None:
@@ -106,16 +104,16 @@ def prefer(
     model = trainable(load(inputs["model"].path), config.method, config.lora)
     files = inputs["comparisons"].path
     rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
-    result = train_preferences(model, (rows, heldout), loss, training, training_run(context))
+    result = train_preferences(model, rows, heldout, loss, training_run(context))
     save_model(merge_lora(model.module), model.tokenizer, context.out)
     write_history(context.out, result)
     for symptom in result.summary["symptoms"]:
         context.warn(str(symptom))
     context.note("loss", round(result.history[-1]["loss"], 4))
-    judged = [(row, lead) for place, row in enumerate(heldout) if (lead := result.summary["leads"].get(place)) is not None]
+    judged = [
+        (row, lead) for place, row in enumerate(heldout) if (lead := result.summary["leads"].get(place)) is not None
+    ]
     annotated = agreement(rows, [row for row, _ in judged], [lead for _, lead in judged])
-    report = result.summary["heldout"]
-    calibration = {"calibration": report["bins"], "temperature": report["temperature"]} if annotated else {}
-    write_json(context.out / "evaluation.json", {"implied": annotated} | calibration)
+    write_json(context.out / "evaluation.json", {"implied": annotated})
     if annotated:
         context.note("implied_accuracy", annotated["accuracy"]["mean"])

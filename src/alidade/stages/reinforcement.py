@@ -19,7 +19,12 @@ from alidade.training.settings import GrpoConfig, LoraConfig, PpoConfig, Reinfor
 if TYPE_CHECKING:
     from alidade.training.experience import Networks
 
-READS = {"policy": MODEL, "reward": REWARD_MODEL.if_given(), "prompts": PROMPTS, "demonstrations": DEMONSTRATIONS.if_given()}
+READS = {
+    "policy": MODEL,
+    "reward": REWARD_MODEL.if_given(),
+    "prompts": PROMPTS,
+    "demonstrations": DEMONSTRATIONS.if_given(),
+}
 
 
 class ReinforcementStage(Record):
@@ -104,13 +109,16 @@ def reinforce(
     from alidade.stages.reward_check import gold_utility
     from alidade.training.lora import merge_lora
     from alidade.training.objectives.ppo import train_ppo
-    from alidade.training.rewards import REWARDS, score_by
+    from alidade.training.rewards import REWARDS, check_prompts, score_by
 
     networks = _networks(config, training, inputs, context.seed)
     prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
     mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
     gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
-    scorer = score_by(REWARDS.get(config.verify)) if config.verify else None
+    scorer = None
+    if config.verify:
+        check_prompts(REWARDS.get(config.verify), prompts)
+        scorer = score_by(REWARDS.get(config.verify))
     run = training_run(context)
     result = train_ppo(networks, prompts, training, run, scorer=scorer, gold=gold, mixed=mixed)
     save_model(merge_lora(networks.policy.module), networks.policy.tokenizer, context.out)
@@ -121,20 +129,19 @@ def reinforce(
         context.note(name, round(result.history[-1][name], 3))
 
 
-def _networks(
-    config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], seed: int
-) -> Networks:
+def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], seed: int) -> Networks:
     """Policy, reference, reward model and value network; the value starts as the reward model, or else from the policy."""
     from alidade.models.local import load
     from alidade.training.experience import Networks
     from alidade.training.lora import add_lora
+    from alidade.training.objectives.ppo import value_from_reward
     from alidade.training.reward_model import load_reward_model, new_reward_model
 
     policy = load(inputs["policy"].path)
     reward = load_reward_model(inputs["reward"].path) if "reward" in inputs else None
     value = None
     if training.baseline == "critic":
-        value = copy.deepcopy((reward or new_reward_model(policy, seed)).module)
+        value = value_from_reward(reward) if reward else new_reward_model(policy, seed).module
     if config.method == "lora":
         adapted = trainable(policy, "lora", config.lora)
         return Networks(adapted, None, reward, None if value is None else add_lora(value, config.lora))

@@ -15,8 +15,9 @@ ENTROPY_SHARE = 0.2
 VALUE_GROWTH = 10.0
 NEGATIVE_KL = -0.5
 RECENT = 3
+TIED = 0.8  # share of groups
 DISPLACED = 2.0  # nats an answer
-PACKING_ROUNDING = {False: 1e-4, True: 2e-2}  # nats a token, in full and in half precision
+PACKING_ROUNDING = {False: 1e-3, True: 0.2}  # nats over the root of the tokens, in full and in half precision
 
 
 def check_reference(log_probs: Float[Tensor, " tokens"], reference: Float[Tensor, " tokens"]) -> None:
@@ -82,13 +83,13 @@ def check_start(again: Sequence[float], first: Sequence[float], tokens: Sequence
     """Before the first step an answer's log-probability does not depend on what is packed beside it.
 
     Raises:
-        TrainingStopped: when it does, by more per token than rounding explains.
+        TrainingStopped: when it does, by more than rounding explains; its errors grow with the root of the tokens.
     """
     allowed = PACKING_ROUNDING[dtype.itemsize <= 2]
-    gap = max(abs(one - other) / count for one, other, count in zip(again, first, tokens, strict=True))
+    gap = max(abs(one - other) / count**0.5 for one, other, count in zip(again, first, tokens, strict=True))
     if not gap <= allowed:
         raise TrainingStopped(
-            f"an answer scored twice differs by {gap:.3g} nats a token before any update",
+            f"an answer scored twice differs by {gap:.3g} nats (over the root of its tokens) before any update",
             where="preference pre-flight",
             hint="something in the network is random or looks beyond its own answer: dropout, noise, or its attention",
         )
@@ -127,6 +128,10 @@ def symptoms(curves: Sequence[Mapping[str, float]]) -> list[str]:
     losses = [row["value_loss"] for row in curves if "value_loss" in row]
     if len(losses) > 1 and losses[-1] > VALUE_GROWTH * max(losses[0], 1e-3):
         found.append(f"the value loss grew from {losses[0]:.3g} to {losses[-1]:.3g}: lower the value model's rate")
+    if min(row.get("tied_groups", 0.0) for row in recent) > TIED:
+        found.append(
+            "in most groups all answers score the same, and teach nothing: easier or harder prompts, larger groups"
+        )
     if min(row["unfinished"] for row in recent) > 0.5:
         found.append(
             "more than half of the answers never stop: raise max_new_tokens or the penalty for unfinished answers"

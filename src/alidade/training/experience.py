@@ -110,9 +110,11 @@ def _reference_log_probs(networks: Networks, packed: Packed, temperature: float)
 
 
 def final_scores(scores: Float[Tensor, " answers"], finished: Sequence[bool], shape: RewardShape) -> Tensor:
-    """Clipped scores; an answer without stop token gets the fixed score instead."""
-    done = torch.tensor(finished, device=scores.device)
+    """Clipped scores; an answer without stop token gets the fixed score instead, if there is one."""
     clipped = scores.clamp(-shape.score_clip, shape.score_clip)
+    if shape.unfinished_score is None:
+        return clipped
+    done = torch.tensor(finished, device=scores.device)
     return torch.where(done, clipped, torch.full_like(clipped, shape.unfinished_score))
 
 
@@ -122,6 +124,11 @@ def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoC
     The score lands on the last token of the answer, the stop token where there is one. With a value network, or with the
     batch as baseline, every token has its own advantage, made white over the whole batch; a group's baseline gives all
     tokens of an answer the same one. A penalty for KL is part of the rewards unless it is a term of the loss.
+
+    Source: PPO as in Ziegler et al. 2019, arXiv 1909.08593; GRPO Shao et al. 2024, arXiv 2402.03300; RLOO Ahmadian et al.
+    2024, arXiv 2402.14740; REINFORCE++ Hu 2025, arXiv 2501.03262.
+    Differs: all of them share PPO's clipped ratio per token and one mean over all answer tokens of a step, where GRPO
+    averages within each answer first and RLOO takes one unclipped step on whole answers.
     """
     lengths = [len(tokens) for tokens in answers.tokens]
     in_reward = beta if cfg.kl.placement == "reward" else 0.0
@@ -175,6 +182,9 @@ def measure(answers: Answers, judged: Judgement, experience: Experience, cfg: Pp
         "entropy": float(judged.entropy.mean()),
         "engine_gap": engine_gap(answers, judged.log_probs),
     }
+    if cfg.baseline in ("group", "leave-one-out"):
+        groups = final_scores(judged.scores, answers.finished, cfg.shape).reshape(-1, cfg.drawing.answers_per_prompt)
+        row["tied_groups"] = float((groups == groups[:, :1]).all(dim=1).float().mean())
     if cfg.baseline == "critic":
         surprise = experience.returns - experience.values
         spread = experience.returns.var(correction=0).clamp(min=1e-8)

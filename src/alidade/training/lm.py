@@ -6,6 +6,7 @@ hand-written gradients, any other head is checkpointed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from alidade.errors import ModelError
 from alidade.models.attention import attach, unwrapped
-from alidade.training.packing import Packed
+from alidade.training.packing import Packed, Tree, pack_trees, split_by_budget
 
 HEAD_ROWS_AT_ONCE = 2048
 
@@ -108,6 +109,19 @@ def token_scores(
     chunks = zip(hidden.split(HEAD_ROWS_AT_ONCE), targets.split(HEAD_ROWS_AT_ONCE), strict=True)
     pairs = [checkpoint(scores, rows, chosen, use_reentrant=False) for rows, chosen in chunks]
     return TokenScores(torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs]))
+
+
+@torch.no_grad()
+def each_answer(
+    module: nn.Module, trees: Sequence[Tree], measure: Callable[[Packed], Tensor], tokens_at_once: int = 4096
+) -> list[list[float]]:
+    """What `measure` makes of every answer of every tree (one number an answer of a packed row), in the order given."""
+    device = next(module.parameters()).device
+    found: list[list[float]] = []
+    for chosen in split_by_budget([tree.token_count for tree in trees], tokens_at_once):
+        flat = iter(measure(pack_trees([trees[place] for place in chosen]).to(device)).tolist())
+        found += [[next(flat) for _ in trees[place].answers] for place in chosen]
+    return found
 
 
 def answer_scores(module: nn.Module, hidden: Float[Tensor, "rows width"]) -> Float[Tensor, " rows"]:

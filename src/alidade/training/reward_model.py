@@ -19,8 +19,8 @@ from alidade.models.local import LocalModel, choose_dtype, quietly, save_model
 from alidade.models.render import Renderer
 from alidade.records import Conversation
 from alidade.seeds import derive
-from alidade.training.lm import answer_scores, hidden_states, prepare
-from alidade.training.packing import Tree, pack_trees, split_by_budget
+from alidade.training.lm import answer_scores, each_answer, hidden_states, prepare
+from alidade.training.packing import Tree
 
 FILE_NAME = "alidade-reward.json"
 
@@ -102,16 +102,11 @@ def load_reward_model(folder: Path, dtype: torch.dtype | None = None) -> RewardM
     return reward
 
 
-@torch.no_grad()
 def score_trees(module: nn.Module, trees: Sequence[Tree], tokens_at_once: int = 4096) -> list[list[float]]:
     """The raw score of every answer of every tree, read at the answer's last token."""
-    device = next(module.parameters()).device
-    scores: list[list[float]] = []
-    for chosen in split_by_budget([tree.token_count for tree in trees], tokens_at_once):
-        packed = pack_trees([trees[place] for place in chosen]).to(device)
-        flat = iter(answer_scores(module, hidden_states(module, packed)[packed.ends]).tolist())
-        scores += [[next(flat) for _ in trees[place].answers] for place in chosen]
-    return scores
+    return each_answer(
+        module, trees, lambda row: answer_scores(module, hidden_states(module, row)[row.ends]), tokens_at_once
+    )
 
 
 def score_answers(reward: RewardModel, asked: Sequence[tuple[Conversation, str]]) -> list[float]:

@@ -6,7 +6,7 @@ A plugin adds one by registering a function under the entry point `alidade.rewar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
 from alidade.errors import DataError
@@ -38,12 +38,12 @@ def final_number(prompt: Prompt, answer: str, finished: bool) -> float:
 
 def exact_answer(prompt: Prompt, answer: str, finished: bool) -> float:
     """1 when the answer's words are the known answer's, whatever their case and punctuation."""
-    return float(finished and _words(answer) == _words(known_answer(prompt)))
+    return float(finished and _words(answer) == _known_words(prompt))
 
 
 def named_answer(prompt: Prompt, answer: str, finished: bool) -> float:
     """1 when the known answer's words stand in the answer, next to each other."""
-    return float(f" {_words(known_answer(prompt))} " in f" {_words(answer)} ")
+    return float(f" {_known_words(prompt)} " in f" {_words(answer)} ")
 
 
 def known_answer(prompt: Prompt) -> str:
@@ -56,9 +56,26 @@ def known_answer(prompt: Prompt) -> str:
         raise DataError(
             "the prompt comes without a known answer",
             where=prompt.id,
-            hint="a file of prompts needs the columns question and answer, or prompt and answer",
+            hint="a file of prompts needs a column answer (text or a number) beside prompt or question",
         )
     return prompt.about["answer"]
+
+
+def check_prompts(reward: RewardFunction, prompts: Sequence[Prompt]) -> None:
+    """Every prompt has what the reward needs.
+
+    Raises:
+        DataError: naming the first that has not, and how many there are.
+    """
+    faults: list[DataError] = []
+    for prompt in prompts:
+        try:
+            reward(prompt, "", True)
+        except DataError as error:
+            faults.append(error)
+    if faults:
+        what = f"{len(faults)} of {len(prompts)} prompts cannot be rewarded: {faults[0].what}"
+        raise DataError(what, where=faults[0].where, hint=faults[0].hint)
 
 
 def score_by(reward: RewardFunction) -> Callable[[list[Prompt], list[str], list[bool]], list[float]]:
@@ -73,6 +90,13 @@ def _last_number(text: str) -> Decimal | None:
         return Decimal(found[-1].replace(",", "")) if found else None
     except InvalidOperation:
         return None
+
+
+def _known_words(prompt: Prompt) -> str:
+    words = _words(known_answer(prompt))
+    if not words:
+        raise DataError("the known answer has no words", where=prompt.id, hint="use a reward of your own for symbols")
+    return words
 
 
 def _words(text: str) -> str:

@@ -124,7 +124,9 @@ class DpoConfig(PreferenceConfig):
 class IpoConfig(PreferenceConfig):
     """Identity preference optimisation."""
 
-    beta: float = Field(default=0.1, gt=0, description="the log-ratios of two answers are drawn to a gap of 1 / (2 beta)")
+    beta: float = Field(
+        default=0.1, gt=0, description="the log-ratios of two answers are drawn to a gap of 1 / (2 beta)"
+    )
     per_token: bool = Field(default=True, description="log-ratios are means over an answer's tokens, not sums")
 
 
@@ -160,8 +162,14 @@ class KlControl(Record):
 class RewardShape(Record):
     """From a reward model's score to a reward per token."""
 
-    score_clip: float = Field(default=3.0, gt=0, description="bound on the normalised score, in standard deviations")
-    unfinished_score: float = Field(default=-1.0, description="what replaces the score of an answer without stop token")
+    score_clip: float = Field(
+        default=3.0,
+        gt=0,
+        description="bound on a reward model's score, in standard deviations; no other score is bound",
+    )
+    unfinished_score: float | None = Field(
+        default=-1.0, description="what replaces the score of an answer without stop token; null keeps the score"
+    )
     whiten: bool = Field(default=False, description="scale rewards to unit variance; their mean is kept")
     gamma: float = Field(default=1.0, gt=0, le=1)
     lam: float = Field(default=0.95, ge=0, le=1)
@@ -183,7 +191,7 @@ class Updating(Record):
     """How one iteration's answers are learned from."""
 
     epochs: int = Field(default=2, gt=0)
-    minibatches: int = Field(default=2, gt=0, description="optimiser steps of one epoch")
+    minibatches: int = Field(default=2, gt=0, description="optimiser steps of one epoch, at most one a prompt")
     clip: float = Field(default=0.2, gt=0, description="how far a ratio may move from 1")
     value_clip: float = Field(default=0.2, gt=0, description="how far a value may move from its old self")
     value_weight: float = Field(default=0.1, gt=0)
@@ -229,7 +237,7 @@ class PpoConfig(Record):
 class GrpoConfig(PpoConfig):
     """Group-relative policy optimisation: no value network, KL as a term of the loss."""
 
-    baseline: Baseline = "group"
+    baseline: Literal["group"] = "group"
     drawing: Drawing = Drawing(prompts=32, answers_per_prompt=8)
     updating: Updating = Updating(epochs=1)
     kl: KlControl = KlControl(beta=0.04, placement="loss")
@@ -238,7 +246,7 @@ class GrpoConfig(PpoConfig):
 class RlooConfig(PpoConfig):
     """REINFORCE with a leave-one-out baseline."""
 
-    baseline: Baseline = "leave-one-out"
+    baseline: Literal["leave-one-out"] = "leave-one-out"
     drawing: Drawing = Drawing(prompts=64, answers_per_prompt=4)
     updating: Updating = Updating(epochs=1)
     kl: KlControl = KlControl(beta=0.05)
@@ -247,5 +255,5 @@ class RlooConfig(PpoConfig):
 class ReinforceConfig(PpoConfig):
     """REINFORCE++: every token's return, held against the whole batch's."""
 
-    baseline: Baseline = "batch"
+    baseline: Literal["batch"] = "batch"
     updating: Updating = Updating(epochs=1)

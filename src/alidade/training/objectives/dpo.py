@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +22,7 @@ class DpoLoss:
     """
 
     cfg: DpoConfig
-    uses_reference: bool = True
+    uses_reference: ClassVar[bool] = True
 
     def rewards(self, answers: ScoredAnswers) -> Float[Tensor, " answers"]:
         """Beta x log-ratio."""

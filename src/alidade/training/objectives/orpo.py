@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -25,7 +26,7 @@ class OrpoLoss:
     """
 
     cfg: OrpoConfig
-    uses_reference: bool = False
+    uses_reference: ClassVar[bool] = False
 
     def rewards(self, answers: ScoredAnswers) -> Float[Tensor, " answers"]:
         """Log-odds of the geometric mean of the token probabilities."""

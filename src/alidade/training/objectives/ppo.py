@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from alidade.errors import ModelError
+from alidade.errors import ModelError, UsageError
 from alidade.models.local import LocalModel
 from alidade.records import Demonstration, Prompt
 from alidade.training.diagnose import symptoms
@@ -26,7 +26,6 @@ from alidade.training.optimise import AdamW, Part
 from alidade.training.reward_model import RewardModel
 from alidade.training.settings import Baseline, PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
-
 
 NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out": "RLOO", "batch": "REINFORCE++"}
 
@@ -52,12 +51,15 @@ def train_ppo(
     only; `mixed` are demonstrations, or plain documents, for the supervised term.
 
     Raises:
+        UsageError: when networks, baseline and scorer do not go together.
         TrainingStopped: when a pre-flight check fails or a loss is not finite.
         DataError: when too many prompts are longer than the context allows.
     """
     policy = networks.policy
-    assert (networks.value is not None) == (cfg.baseline == "critic")
-    assert (networks.reward is None) == (scorer is not None)
+    if (networks.value is not None) != (cfg.baseline == "critic"):
+        raise UsageError("a value network goes with the baseline `critic`, and with no other")
+    if (networks.reward is None) != (scorer is not None):
+        raise UsageError("answers are scored by a reward model or by a scorer, one of the two")
     if networks.reward is not None:
         _same_vocabulary(policy, networks.reward)
         prepare(networks.reward.module)

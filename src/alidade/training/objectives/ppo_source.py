@@ -6,6 +6,7 @@ what they are worth, the KL penalty, the curves. A run killed within an iteratio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
@@ -51,6 +52,8 @@ class PpoSource:
     def __init__(self, networks: Networks, task: PpoTask, cfg: PpoConfig, seed: int) -> None:
         self.objective = PpoObjective(networks, cfg.updating, cfg.drawing.temperature)
         self.curves: list[dict[str, float]] = []
+        if task.scorer is not None:  # its scores are not in standard deviations
+            cfg = cfg.model_copy(update={"shape": cfg.shape.model_copy(update={"score_clip": math.inf})})
         self._networks, self._task, self._cfg, self._seed = networks, task, cfg, seed
         self._device = next(networks.policy.module.parameters()).device
         self._iteration = self._epoch = self._minibatch = 0

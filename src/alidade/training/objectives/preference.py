@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, ClassVar, Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from alidade.errors import DataError
 from alidade.models.local import LocalModel
 from alidade.records import Comparison, Ranking
 from alidade.training.calibration import Judged, pair_report
@@ -22,14 +24,15 @@ from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
 from alidade.training.judgements import (
     AnswerGroup,
     JudgedBatch,
+    Pair,
     collate_groups,
     group_counts,
     group_rows,
     noise_corrected,
 )
-from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.lm import each_answer, hidden_states, prepare, token_scores
 from alidade.training.optimise import AdamW, Part
-from alidade.training.packing import Packed, pack_trees, split_by_budget
+from alidade.training.packing import Packed
 from alidade.training.settings import PreferenceConfig
 from alidade.training.sources import ShuffledRows, Shuffling, refuse_loss
 
@@ -54,9 +57,17 @@ class ScoredAnswers:
 
 
 class PreferenceLoss(Protocol):
-    """One way of learning from comparisons. `rewards` are the scores it implies: the better answer has the higher one."""
+    """One way of learning from comparisons. `rewards` are the scores it implies: the better answer has the higher one.
 
-    uses_reference: bool
+    Without `uses_reference` the reference's log-probabilities are 0.
+    """
+
+    uses_reference: ClassVar[bool]
+
+    @property
+    def cfg(self) -> PreferenceConfig:
+        """Its settings."""
+        ...
 
     def rewards(self, answers: ScoredAnswers) -> Float[Tensor, " answers"]:
         """The implied score of each answer."""
@@ -67,7 +78,7 @@ class PreferenceLoss(Protocol):
         ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class ReferencedGroup:
     """A group and the reference's log-probability of each of its answers (0 where no reference is used)."""
 
@@ -87,16 +98,14 @@ def answer_log_probs(module: nn.Module, packed: Packed) -> Float[Tensor, " answe
     """The log-probability of each packed answer, stop token included."""
     states = hidden_states(module, packed)[packed.predictors]
     log_probs = token_scores(module, states, packed.targets).log_probs
-    lengths = torch.tensor(packed.lengths, device=log_probs.device)
-    owner = torch.repeat_interleave(torch.arange(len(lengths), device=log_probs.device), lengths)
-    return torch.zeros(len(lengths), dtype=log_probs.dtype, device=log_probs.device).index_add(0, owner, log_probs)
+    return torch.stack([answer.sum() for answer in log_probs.split(packed.lengths)])
 
 
 class PreferenceObjective:
     """Mean loss per judgement, and how the implied rewards and the likelihoods move."""
 
-    def __init__(self, loss: PreferenceLoss, sft_weight: float) -> None:
-        self._loss, self._sft_weight = loss, sft_weight
+    def __init__(self, loss: PreferenceLoss) -> None:
+        self._loss = loss
 
     def weight(self, batch: PreferenceBatch) -> float:
         """Judgements (comparisons and rankings)."""
@@ -108,45 +117,33 @@ class PreferenceObjective:
         log_probs = answer_log_probs(model, packed)
         answers = ScoredAnswers(log_probs, batch.reference, torch.tensor(packed.lengths, device=log_probs.device))
         total = self._loss.loss(answers, batch.judged)
-        if self._sft_weight:
-            total = total + self._sft_weight * _chosen_nll(answers, batch.judged)
+        if self._loss.cfg.sft_weight:
+            total = total + self._loss.cfg.sft_weight * _chosen_nll(answers, batch.judged)
         with torch.no_grad():
-            return Loss(total, _movements(answers, self._loss.rewards(answers), batch.judged))
+            return Loss(total, _movements(answers, self._loss, batch.judged))
 
 
 def _chosen_nll(answers: ScoredAnswers, judged: JudgedBatch) -> Tensor:
-    """Per pair the mean loss per token of the answer that is better, by its label probability."""
+    """Per pair the mean loss per token of the better answer, by the label as it is: flips undone would unlearn answers."""
     pairs, means = judged.pairs, answers.mean_log_probs
     left, right = means[pairs.left], means[pairs.right]
     return -(pairs.weights * (pairs.label_probs * left + (1 - pairs.label_probs) * right)).sum()
 
 
-def _movements(answers: ScoredAnswers, rewards: Tensor, judged: JudgedBatch) -> dict[str, Tensor]:
-    pairs = judged.pairs
+def _movements(answers: ScoredAnswers, loss: PreferenceLoss, judged: JudgedBatch) -> dict[str, Tensor]:
+    pairs, rewards = judged.pairs, loss.rewards(answers)
     side = torch.sign(pairs.label_probs - 0.5)
-    gap = rewards[pairs.left] - rewards[pairs.right]
-    right = torch.where(gap * side > 0, 1.0, torch.where(gap * side < 0, 0.0, 0.5))
-    better = torch.where(side >= 0, pairs.left, pairs.right)
-    worse = torch.where(side >= 0, pairs.right, pairs.left)
-    per_pair = {
-        "accuracy": right,
-        "margin": gap * side,
-        "chosen_shift": answers.log_ratios[better],
-        "rejected_shift": answers.log_ratios[worse],
-    }
+    lead = (rewards[pairs.left] - rewards[pairs.right]) * side
+    per_pair = {"accuracy": (torch.sign(lead) + 1) / 2, "margin": lead}
+    if loss.uses_reference:
+        per_pair["chosen_shift"] = answers.log_ratios[torch.where(side >= 0, pairs.left, pairs.right)]
+        per_pair["rejected_shift"] = answers.log_ratios[torch.where(side >= 0, pairs.right, pairs.left)]
     return {name: (pairs.weights * values).sum() for name, values in per_pair.items()}
 
 
-@torch.no_grad()
 def score_groups(module: nn.Module, groups: Sequence[AnswerGroup], tokens_at_once: int) -> list[list[float]]:
     """The log-probability of every answer of every group, in the order given."""
-    device = next(module.parameters()).device
-    scores: list[list[float]] = []
-    for chosen in split_by_budget([group.tree.token_count for group in groups], tokens_at_once):
-        some = [groups[place] for place in chosen]
-        flat = iter(answer_log_probs(module, pack_trees([group.tree for group in some]).to(device)).tolist())
-        scores += [[next(flat) for _ in group.answers] for group in some]
-    return scores
+    return each_answer(module, [group.tree for group in groups], partial(answer_log_probs, module), tokens_at_once)
 
 
 def collate_referenced(
@@ -160,78 +157,83 @@ def collate_referenced(
 
 def train_preferences(
     model: LocalModel,
-    rows: tuple[Sequence[Comparison | Ranking], Sequence[Comparison | Ranking]],
+    rows: Sequence[Comparison | Ranking],
+    heldout: Sequence[Comparison | Ranking],
     loss: PreferenceLoss,
-    cfg: PreferenceConfig,
     run: TrainingRun,
 ) -> TrainingResult:
-    """Train `model` in place on the first of `rows`, the second being held out.
+    """Train `model` in place by `loss`, with its settings.
 
     The result's `summary` has a `heldout` report of the implied rewards (accuracy, calibration), their `leads` by the number
     of the held-out comparison, and `symptoms` in words.
 
     Raises:
-        DataError: when more rows are lost than the limits allow.
-        TrainingStopped: when the policy does not start equal to its reference, or a loss is not finite.
+        DataError: when more rows are lost than the limits allow, or rankings come with a share of flipped labels.
+        TrainingStopped: when an answer's score depends on what is packed beside it, or a loss is not finite.
     """
-    module = prepare(model.module)
+    module, cfg = prepare(model.module), loss.cfg
     device = next(module.parameters()).device
-    (groups, heldout), counts = _grouped(model, rows, cfg)
-    train, unseen = (_referenced(module, part, loss, cfg.batching.tokens_at_once) for part in (groups, heldout))
+    groups, unseen, counts = _grouped(model, rows, heldout, cfg)
+    train, test = (_referenced(module, part, loss) for part in (groups, unseen))
     source = ShuffledRows(
         train,
         lambda row: row.group.tree.token_count,
         lambda chosen: collate_referenced(chosen, device),
         Shuffling(cfg.batching, run.seed, "preferences"),
     )
-    objective = PreferenceObjective(loss, cfg.sft_weight)
-    fit = Fit(module, objective, source, AdamW([Part("policy", module)], cfg.optimiser), run)
-    for _ in fit.over("preferences", "step", [type(loss).__name__, cfg.model_dump(), counts]):
+    fit = Fit(module, PreferenceObjective(loss), source, AdamW([Part("policy", module)], cfg.optimiser), run)
+    for _ in fit.over("preferences", "step", [repr(loss), counts]):
         pass
-    leads = list(_leads(module, unseen, loss, cfg.batching.tokens_at_once))
-    judged = [lead for _, lead in leads]
+    leads = list(_leads(module, test, loss))
+    learned_from = [Judged(0.0, _longer(row.group, pair), pair.label_prob) for row in train for pair in row.group.pairs]
     summary = {
-        "heldout": pair_report(judged, longer_from=judged),
+        "heldout": pair_report([lead for _, lead in leads], longer_from=learned_from),
         "leads": {row: lead.gap for row, lead in leads},
-        "symptoms": displacement(fit.history),
+        "symptoms": displacement(fit.history) if loss.uses_reference else [],
     }
     return TrainingResult(fit.history, counts, summary)
 
 
 def _grouped(
-    model: LocalModel, rows: tuple[Sequence[Comparison | Ranking], ...], cfg: PreferenceConfig
-) -> tuple[list[list[AnswerGroup]], dict[str, Any]]:
-    longest = cfg.limits.longest(model.context_length)
-    parts, counts = [], []
-    for part in rows:
-        groups, dropped = group_rows(model.renderer, part, longest, noise_corrected(cfg.flips, cfg.noise))
-        if not parts:
-            refuse_loss(len(part), dropped, cfg.limits.allowed_loss, "comparisons")
-        parts.append(groups)
-        counts.append(group_counts(len(part), groups, dropped))
-    return parts, counts[0] | {"heldout": counts[1]}
+    model: LocalModel,
+    rows: Sequence[Comparison | Ranking],
+    heldout: Sequence[Comparison | Ranking],
+    cfg: PreferenceConfig,
+) -> tuple[list[AnswerGroup], list[AnswerGroup], dict[str, Any]]:
+    if cfg.flips and any(isinstance(row, Ranking) for row in rows):
+        raise DataError("flips are known of comparisons, and there are rankings", where="flips", hint="set flips: 0")
+    longest, learned = cfg.limits.longest(model.context_length), noise_corrected(cfg.flips, cfg.noise)
+    groups, dropped = group_rows(model.renderer, rows, longest, learned)
+    refuse_loss(len(rows), dropped, cfg.limits.allowed_loss, "comparisons")
+    unseen, unseen_dropped = group_rows(model.renderer, heldout, longest)
+    counts = group_counts(len(rows), groups, dropped)
+    return groups, unseen, counts | {"heldout": group_counts(len(heldout), unseen, unseen_dropped)}
 
 
-def _referenced(
-    module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss, tokens_at_once: int
-) -> list[ReferencedGroup]:
+def _referenced(module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss) -> list[ReferencedGroup]:
     if not loss.uses_reference:
         return [ReferencedGroup(group, [0.0] * len(group.answers)) for group in groups]
-    scored = score_groups(module, groups, tokens_at_once)
+    budget = loss.cfg.batching.tokens_at_once
+    scored = score_groups(module, groups, budget)
     if scored:
-        alone = score_groups(module, groups[:1], tokens_at_once)[0]
-        check_start(alone, scored[0], [len(answer) for answer in groups[0].answers], next(module.parameters()).dtype)
+        beside_others = min(1, len(groups) - 1)
+        group = groups[beside_others]
+        alone = score_groups(module, [group], budget)[0]
+        lengths = [len(answer) for answer in group.answers]
+        check_start(alone, scored[beside_others], lengths, next(module.parameters()).dtype)
     return [ReferencedGroup(group, row) for group, row in zip(groups, scored, strict=True)]
 
 
-def _leads(
-    module: nn.Module, rows: Sequence[ReferencedGroup], loss: PreferenceLoss, tokens_at_once: int
-) -> Iterator[tuple[int, Judged]]:
+def _longer(group: AnswerGroup, pair: Pair) -> int:
+    return len(group.answers[pair.left]) - len(group.answers[pair.right])
+
+
+def _leads(module: nn.Module, rows: Sequence[ReferencedGroup], loss: PreferenceLoss) -> Iterator[tuple[int, Judged]]:
     """How far the implied reward of each pair's left answer leads, with the number of the row that judged it."""
-    for row, log_probs in zip(rows, score_groups(module, [row.group for row in rows], tokens_at_once), strict=True):
+    scored = score_groups(module, [row.group for row in rows], loss.cfg.batching.tokens_at_once)
+    for row, log_probs in zip(rows, scored, strict=True):
         lengths = [len(answer) for answer in row.group.answers]
         answers = ScoredAnswers(*(torch.tensor(values) for values in (log_probs, row.reference, lengths)))
         rewards = loss.rewards(answers).tolist()
         for pair in row.group.pairs:
-            longer = lengths[pair.left] - lengths[pair.right]
-            yield pair.row, Judged(rewards[pair.left] - rewards[pair.right], longer, pair.label_prob)
+            yield pair.row, Judged(rewards[pair.left] - rewards[pair.right], _longer(row.group, pair), pair.label_prob)

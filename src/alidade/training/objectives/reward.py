@@ -55,7 +55,9 @@ def train_reward(
     groups, dropped = group_rows(reward.renderer, rows, longest)
     refuse_loss(len(rows), dropped, cfg.limits.allowed_loss, "comparisons")
     heldout_groups, heldout_dropped = group_rows(reward.renderer, heldout, longest)
-    counts = group_counts(len(rows), groups, dropped) | {"heldout": group_counts(len(heldout), heldout_groups, heldout_dropped)}
+    counts = group_counts(len(rows), groups, dropped) | {
+        "heldout": group_counts(len(heldout), heldout_groups, heldout_dropped)
+    }
     source = ShuffledRows(
         groups,
         lambda group: group.tree.token_count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +22,7 @@ class SimpoLoss:
     """
 
     cfg: SimpoConfig
-    uses_reference: bool = False
+    uses_reference: ClassVar[bool] = False
 
     def rewards(self, answers: ScoredAnswers) -> Float[Tensor, " answers"]:
         """Beta x mean log-probability per token."""
