@@ -75,7 +75,7 @@ def robust(label_prob, flips):
 
 
 def preference_loss(
-    model, reference_model, pair_loss, comparisons, rankings=(), ranking_loss=None, flips=0.0, sft_weight=0.0
+    model, reference_model, pair_loss, comparisons, rankings=(), *, ranking_loss=None, flips=0.0, sft_weight=0.0
 ):
     """The mean loss per judgement; a share `flips` of the comparisons' labels is undone, but not in the fine-tuning term.
 

@@ -42,6 +42,7 @@ from alidade.training.settings import (
     PpoConfig,
     PretrainConfig,
     RewardConfig,
+    RewardShape,
     SftConfig,
     Updating,
 )
@@ -148,17 +149,18 @@ def ppo(run, folder):
 
 def grpo(run, folder):
     policy = model()
-    rows = [Demonstration(id=str(place), prompt=ask(place % 6), answer=("yes", "no")[place % 2]) for place in range(12)]
-    train_sft(policy, rows, SftConfig(batching=Batching(epochs=12, rows=12), optimiser=FAST), TrainingRun())
-    networks = Networks(policy, copy.deepcopy(policy.module), None, None)
+    networks = Networks(
+        policy, copy.deepcopy(policy.module), lambda p, texts, f: [float(len(text)) for text in texts], None
+    )
     cfg = GrpoConfig(
         iterations=2,
         drawing=Drawing(prompts=4, answers_per_prompt=3, max_new_tokens=5, engine_gap=1.0),
         updating=Updating(epochs=2, minibatches=2),
+        shape=RewardShape(unfinished_score=None),
         optimiser=FAST,
     )
     asked = [Prompt(id=str(place), conversation=ask(place)) for place in range(6)]
-    result = train_ppo(networks, asked, cfg, run, scorer=lambda p, a, f: [float(len(x)) for x in a])
+    result = train_ppo(networks, asked, cfg, run)
     assert result.history[0]["tied_groups"] < 1
     return digest(policy.module), result
 

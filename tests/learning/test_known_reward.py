@@ -76,8 +76,8 @@ def test_a_known_reward_is_raised_to_nine_tenths_of_its_maximum_on_five_seeds(na
     for seed in SEEDS:
         policy, cfg = speaker(seed), CASES[name]
         value = new_reward_model(policy, seed).module if cfg.baseline == "critic" else None
-        networks = Networks(policy, copy.deepcopy(policy.module), None, value)
-        curves = train_ppo(networks, prompts, cfg, TrainingRun(seed=seed), scorer=says_blue).history
+        networks = Networks(policy, copy.deepcopy(policy.module), says_blue, value)
+        curves = train_ppo(networks, prompts, cfg, TrainingRun(seed=seed)).history
         recent = curves[-3:]
         assert curves[0]["proxy_reward"] < 0.6
         assert sum(row["proxy_reward"] for row in recent) / 3 >= LEAST

@@ -79,7 +79,7 @@ def test_packed_groups_equal_the_specification(networks, name, cfg, loss_beta, t
     theirs = loss(plain, rows(), old, near, expected, HOW | {"loss_beta": loss_beta})
     theirs.backward()
     model = LocalModel("policy", policy, None, None, None)  # type: ignore[arg-type]
-    objective = PpoObjective(Networks(model, None, None, None), Updating(), 0.8)
+    objective = PpoObjective(Networks(model, None, lambda *_: [], None), Updating(), 0.8)
     packs = pack_answers(answers, [2, 3, 0, 1], tokens_at_once, CPU)
     batches = [AnswerBatch(pack.packed, made.at(pack.where), loss_beta) for pack in packs]
     ours = sum(objective.loss(policy, batch).total for batch in batches) / sum(map(len, TOKENS))

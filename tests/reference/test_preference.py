@@ -101,7 +101,14 @@ def test_prefix_shared_preferences_equal_the_specification(case, build, dtype, c
             weight.add_(0.1 * torch.randn_like(weight))
     packed = prepare(copy.deepcopy(plain))
     expected = preference_loss(
-        plain, reference, pair_loss, COMPARISONS, RANKINGS, ranking_loss, flips=flips, sft_weight=sft_weight
+        plain,
+        reference,
+        pair_loss,
+        COMPARISONS,
+        RANKINGS,
+        ranking_loss=ranking_loss,
+        flips=flips,
+        sft_weight=sft_weight,
     )
     expected.backward()
 

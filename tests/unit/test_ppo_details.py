@@ -401,13 +401,13 @@ def test_a_penalty_is_part_of_the_reward_or_a_term_of_the_loss(placement, in_los
 
 
 def test_only_a_reward_models_scores_are_clipped():
-    nets = dataclasses.replace(networks(), reward=None, value=None)
+    nets = dataclasses.replace(networks(), reward=lambda p, texts, f: [50.0 * len(text) for text in texts], value=None)
     cfg = GrpoConfig(
         drawing=Drawing(prompts=4, answers_per_prompt=3, max_new_tokens=8), shape=RewardShape(unfinished_score=None)
     )
     asked = prompts()
     ids = [nets.policy.renderer.prompt(prompt.conversation) for prompt in asked]
-    task = PpoTask(nets.policy.renderer, asked, ids, scorer=lambda p, texts, f: [50.0 * len(text) for text in texts])
+    task = PpoTask(nets.policy.renderer, asked, ids)
     drawn = PpoSource(nets, task, cfg, 0)
     drawn._draw()
     assert drawn._row["proxy_reward"] > 3

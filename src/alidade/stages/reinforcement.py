@@ -109,18 +109,15 @@ def reinforce(
     from alidade.stages.reward_check import gold_utility
     from alidade.training.lora import merge_lora
     from alidade.training.objectives.ppo import train_ppo
-    from alidade.training.rewards import REWARDS, check_prompts, score_by
+    from alidade.training.rewards import REWARDS, check_prompts
 
-    networks = _networks(config, training, inputs, context.seed)
     prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
-    mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
-    gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
-    scorer = None
     if config.verify:
         check_prompts(REWARDS.get(config.verify), prompts)
-        scorer = score_by(REWARDS.get(config.verify))
-    run = training_run(context)
-    result = train_ppo(networks, prompts, training, run, scorer=scorer, gold=gold, mixed=mixed)
+    networks = _networks(config, training, inputs, context.seed)
+    mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
+    gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
+    result = train_ppo(networks, prompts, training, training_run(context), gold=gold, mixed=mixed)
     save_model(merge_lora(networks.policy.module), networks.policy.tokenizer, context.out)
     write_history(context.out, result)
     for symptom in result.summary["symptoms"]:
@@ -136,12 +133,14 @@ def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[s
     from alidade.training.lora import add_lora
     from alidade.training.objectives.ppo import value_from_reward
     from alidade.training.reward_model import load_reward_model, new_reward_model
+    from alidade.training.rewards import REWARDS, score_by
 
     policy = load(inputs["policy"].path)
-    reward = load_reward_model(inputs["reward"].path) if "reward" in inputs else None
+    model = load_reward_model(inputs["reward"].path) if "reward" in inputs else None
+    reward = model or score_by(REWARDS.get(config.verify))
     value = None
     if training.baseline == "critic":
-        value = value_from_reward(reward) if reward else new_reward_model(policy, seed).module
+        value = value_from_reward(model) if model else new_reward_model(policy, seed).module
     if config.method == "lora":
         adapted = trainable(policy, "lora", config.lora)
         return Networks(adapted, None, reward, None if value is None else add_lora(value, config.lora))

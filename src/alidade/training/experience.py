@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from alidade.models.local import LocalModel
+from alidade.records import Prompt
 from alidade.training.lm import answer_scores, hidden_states, token_scores
 from alidade.training.losses import gae, group_advantages, kl_k1, kl_k3, leave_one_out_advantages, whiten
 from alidade.training.packing import Packed
@@ -22,17 +23,20 @@ from alidade.training.settings import KlControl, PpoConfig, RewardShape
 KL_ERROR_BOUND = 0.2
 
 
+Scorer = Callable[[list[Prompt], list[str], list[bool]], list[float]]  # prompts, answers, whether each ended by itself
+
+
 @dataclass(frozen=True)
 class Networks:
     """What a batch of answers is judged by.
 
-    Without a reference network, the reference is the policy, adapters off; without a value network, values are 0; without a
-    reward model, scores are 0 until someone else gives them.
+    Without a reference network, the reference is the policy, adapters off; without a value network, values are 0. The reward
+    is a model's, or what a function makes of prompts and answers.
     """
 
     policy: LocalModel
     reference: nn.Module | None
-    reward: RewardModel | None
+    reward: RewardModel | Scorer
     value: nn.Module | None
 
     def values(self, packed: Packed) -> Float[Tensor, " targets"]:
@@ -40,7 +44,7 @@ class Networks:
         if self.value is None:
             return torch.zeros(len(packed.targets), device=packed.targets.device)
         raw = answer_scores(self.value, hidden_states(self.value, packed)[packed.predictors])
-        return raw if self.reward is None else (raw - self.reward.mean) / self.reward.std
+        return (raw - self.reward.mean) / self.reward.std if isinstance(self.reward, RewardModel) else raw
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Experience:
 
 @torch.no_grad()
 def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperature: float) -> Judgement:
-    """One pass of policy, reference, value and reward over packed answers.
+    """One pass of policy, reference, value and reward model over packed answers; scores are 0 without a reward model.
 
     The packs are those of the first epoch's minibatches: the update then repeats the very same arithmetic, and
     its first ratio is 1.
@@ -92,7 +96,7 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
         )
         for whole, part in zip(tokens, columns, strict=True):
             whole[pack.where] = part.to(whole.dtype)
-        if networks.reward is not None:
+        if isinstance(networks.reward, RewardModel):
             raw = answer_scores(networks.reward.module, hidden_states(networks.reward.module, packed)[packed.ends])
             scores[pack.chosen] = ((raw - networks.reward.mean) / networks.reward.std).to(scores.dtype)
     log_probs, reference, entropy, values = tokens

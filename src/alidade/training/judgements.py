@@ -140,7 +140,7 @@ def group_rows(
         if len(set(places)) < len(places):
             dropped["answers equal as tokens"] += 1
         elif isinstance(row, Comparison):
-            group.compare(*places, row.label_prob, learned(row.label_prob), number)
+            group.compare(places[0], places[1], row.label_prob, learned(row.label_prob), number)
         else:
             group.rank(places, row.ranks, number)
     return [group for group in groups.values() if group.judgements], dropped

@@ -237,7 +237,9 @@ class PpoConfig(Record):
 class GrpoConfig(PpoConfig):
     """Group-relative policy optimisation: no value network, KL as a term of the loss."""
 
-    baseline: Literal["group"] = "group"
+    baseline: Literal["group"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride] a frozen field may be narrower
+        default="group", description="an answer is held against its group's mean and spread"
+    )
     drawing: Drawing = Drawing(prompts=32, answers_per_prompt=8)
     updating: Updating = Updating(epochs=1)
     kl: KlControl = KlControl(beta=0.04, placement="loss")
@@ -246,7 +248,9 @@ class GrpoConfig(PpoConfig):
 class RlooConfig(PpoConfig):
     """REINFORCE with a leave-one-out baseline."""
 
-    baseline: Literal["leave-one-out"] = "leave-one-out"
+    baseline: Literal["leave-one-out"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride] a frozen field may be narrower
+        default="leave-one-out", description="an answer is held against the mean of the others in its group"
+    )
     drawing: Drawing = Drawing(prompts=64, answers_per_prompt=4)
     updating: Updating = Updating(epochs=1)
     kl: KlControl = KlControl(beta=0.05)
@@ -255,5 +259,7 @@ class RlooConfig(PpoConfig):
 class ReinforceConfig(PpoConfig):
     """REINFORCE++: every token's return, held against the whole batch's."""
 
-    baseline: Literal["batch"] = "batch"
+    baseline: Literal["batch"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride] a frozen field may be narrower
+        default="batch", description="an answer is held against the whole batch"
+    )
     updating: Updating = Updating(epochs=1)

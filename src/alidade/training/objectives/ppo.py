@@ -17,10 +17,10 @@ from alidade.errors import ModelError, UsageError
 from alidade.models.local import LocalModel
 from alidade.records import Demonstration, Prompt
 from alidade.training.diagnose import symptoms
-from alidade.training.experience import Networks
+from alidade.training.experience import Networks, Scorer
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
-from alidade.training.objectives.ppo_source import PpoSource, PpoTask, Scorer
+from alidade.training.objectives.ppo_source import PpoSource, PpoTask
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
 from alidade.training.reward_model import RewardModel
@@ -41,26 +41,23 @@ def train_ppo(
     cfg: PpoConfig,
     run: TrainingRun,
     *,
-    scorer: Scorer | None = None,
     gold: Scorer | None = None,
     mixed: Sequence[Demonstration | str] = (),
 ) -> TrainingResult:
     """Train the policy, and the value network where there is one, in place.
 
-    The history has a row per iteration. `scorer` takes the place of a reward model; `gold` scores answers for the record
-    only; `mixed` are demonstrations, or plain documents, for the supervised term.
+    The history has a row per iteration. `gold` scores answers for the record only; `mixed` are demonstrations, or plain
+    documents, for the supervised term.
 
     Raises:
-        UsageError: when networks, baseline and scorer do not go together.
+        UsageError: when value network and baseline do not go together.
         TrainingStopped: when a pre-flight check fails or a loss is not finite.
         DataError: when too many prompts are longer than the context allows.
     """
     policy = networks.policy
     if (networks.value is not None) != (cfg.baseline == "critic"):
         raise UsageError("a value network goes with the baseline `critic`, and with no other")
-    if (networks.reward is None) != (scorer is not None):
-        raise UsageError("answers are scored by a reward model or by a scorer, one of the two")
-    if networks.reward is not None:
+    if isinstance(networks.reward, RewardModel):
         _same_vocabulary(policy, networks.reward)
         prepare(networks.reward.module)
     for module in (policy.module, networks.reference, networks.value):
@@ -69,7 +66,7 @@ def train_ppo(
     kept, ids, counts = _render_prompts(policy, prompts, cfg)
     rows, mixed_counts = _render_mixed(policy, mixed, cfg)
     counts["mixed"] = mixed_counts
-    task = PpoTask(policy.renderer, kept, ids, rows, scorer, gold)
+    task = PpoTask(policy.renderer, kept, ids, rows, gold)
     source = PpoSource(networks, task, cfg, run.seed)
     parts = [Part("policy", policy.module)]
     if networks.value is not None:

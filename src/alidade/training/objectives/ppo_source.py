@@ -7,7 +7,7 @@ what they are worth, the KL penalty, the curves. A run killed within an iteratio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -19,30 +19,35 @@ from alidade.models.render import Renderer
 from alidade.records import Prompt
 from alidade.seeds import derive, generator
 from alidade.training.diagnose import check_engine, check_ratio, check_reference, check_scores
-from alidade.training.experience import Experience, Judgement, Networks, build_experience, judge, measure, next_beta
+from alidade.training.experience import (
+    Experience,
+    Judgement,
+    Networks,
+    Scorer,
+    build_experience,
+    judge,
+    measure,
+    next_beta,
+)
 from alidade.training.fit import StepReport
 from alidade.training.objectives.ppo_update import AnswerBatch, MixBatch, PpoObjective
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.packing import pack_rows, split_by_budget
+from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers, roll_out
 from alidade.training.settings import PpoConfig
 
-Scorer = Callable[[list[Prompt], list[str], list[bool]], list[float]]  # prompts, answers, whether each ended by itself
 AVERAGED = ("policy_loss", "value_loss", "mix_loss", "clip_fraction", "update_kl")
 
 
 @dataclass(frozen=True)
 class PpoTask:
-    """What is asked of a policy: prompts with their token ids, rows to mix in, and who else scores answers.
-
-    `scorer` takes the reward model's place; `gold` scores for the record only.
-    """
+    """What is asked of a policy: prompts with their token ids, rows to mix in, and who scores answers for the record."""
 
     renderer: Renderer
     prompts: Sequence[Prompt]
     ids: Sequence[list[int]]
     mixed: Sequence[TokenRow] = ()
-    scorer: Scorer | None = None
     gold: Scorer | None = None
 
 
@@ -52,7 +57,7 @@ class PpoSource:
     def __init__(self, networks: Networks, task: PpoTask, cfg: PpoConfig, seed: int) -> None:
         self.objective = PpoObjective(networks, cfg.updating, cfg.drawing.temperature)
         self.curves: list[dict[str, float]] = []
-        if task.scorer is not None:  # its scores are not in standard deviations
+        if not isinstance(networks.reward, RewardModel):  # other scores are not in standard deviations
             cfg = cfg.model_copy(update={"shape": cfg.shape.model_copy(update={"score_clip": math.inf})})
         self._networks, self._task, self._cfg, self._seed = networks, task, cfg, seed
         self._device = next(networks.policy.module.parameters()).device
@@ -118,8 +123,8 @@ class PpoSource:
         return chosen
 
     def _scored(self, judged: Judgement, chosen: Sequence[int], answers: Answers) -> Judgement:
-        if self._task.scorer is not None:
-            scores = self._ask(self._task.scorer, chosen, answers)
+        if not isinstance(self._networks.reward, RewardModel):
+            scores = self._ask(self._networks.reward, chosen, answers)
             judged = replace(judged, scores=torch.tensor(scores, dtype=judged.scores.dtype, device=self._device))
         check_scores(judged.scores)
         return judged
