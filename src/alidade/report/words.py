@@ -77,7 +77,7 @@ GROUPS = (
 )
 
 CURVES: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("proxy_reward", "reward_mean"), "Reward model's score", "what is optimised, per answer"),
+    (("proxy_reward", "reward_mean"), "Reward", "what is optimised, per answer"),
     (("gold", "gold_mean"), "Gold judge's utility", "what is wanted, never trained on, per answer"),
     (("kl", "kl_nats_per_answer"), "KL from the reference", "nats per answer"),
     (("length", "answer_tokens"), "Answer length", "tokens"),

@@ -109,7 +109,7 @@ def noise_corrected(flips: float, noise: Literal["smoothed", "robust"]) -> Calla
     labels is the loss on clean ones. Both losses are linear in the label, so both are a change of label; a robust one may
     leave [0, 1].
 
-    Source: Mitchell, A note on DPO with noisy preferences (2023); Chowdhury et al. 2024, arXiv 2403.00409, equation 10.
+    Source: Mitchell, A note on DPO with noisy preferences (2023); Chowdhury et al. 2024, arXiv 2403.00409.
     """
     if noise == "smoothed":
         return lambda label_prob: flips + (1 - 2 * flips) * label_prob

@@ -122,7 +122,7 @@ def group_advantages(scores: Float[Tensor, "groups size"]) -> Float[Tensor, "gro
 def leave_one_out_advantages(rewards: Float[Tensor, "groups size"]) -> Float[Tensor, "groups size"]:
     """Each answer against the mean of the others in its group.
 
-    Source: Ahmadian et al. 2024, arXiv 2402.14740, equation 8 (Kool et al. 2019).
+    Source: Ahmadian et al. 2024, arXiv 2402.14740 (and Kool et al. 2019).
     """
     size = rewards.shape[1]
     return (rewards - rewards.mean(dim=1, keepdim=True)) * (size / (size - 1))
