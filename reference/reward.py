@@ -8,7 +8,7 @@ is averaged over all their orders, so two tied answers are a comparison with p =
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import combinations, permutations
 
 import torch
 
@@ -40,15 +40,22 @@ def ranking_loss(scores, ranks):
     return total / len(orders)
 
 
-def reward_loss(model, comparisons, rankings=()):
-    """The mean loss per judgement.
+def centring_loss(scores):
+    """The mean over pairs of the squared sum of their scores."""
+    pairs = list(combinations(range(len(scores)), 2))
+    return sum((scores[one] + scores[other]) ** 2 for one, other in pairs) / len(pairs)
+
+
+def reward_loss(model, comparisons, rankings=(), centring=0.0):
+    """The mean loss per judgement, with `centring` times the squared sum of each pair's scores.
 
     `comparisons` are (prompt, left, right, p), `rankings` are (prompt, answers, ranks), all as lists of token ids.
     """
     losses = []
     for prompt, left, right, label_prob in comparisons:
         scores = answer_scores(model, [prompt + left, prompt + right])
-        losses.append(comparison_loss(scores[0], scores[1], label_prob))
+        losses.append(comparison_loss(scores[0], scores[1], label_prob) + centring * centring_loss(scores))
     for prompt, answers, ranks in rankings:
-        losses.append(ranking_loss(answer_scores(model, [prompt + answer for answer in answers]), ranks))
+        scores = answer_scores(model, [prompt + answer for answer in answers])
+        losses.append(ranking_loss(scores, ranks) + centring * centring_loss(scores))
     return sum(losses) / len(losses)

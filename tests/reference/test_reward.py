@@ -55,18 +55,19 @@ def groups():
 
 
 @pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 1e-5)])
-def test_prefix_shared_rewards_equal_the_specification(build, dtype, close):
+@pytest.mark.parametrize("centring", [0.0, 0.3])
+def test_prefix_shared_rewards_equal_the_specification(build, dtype, close, centring):
     torch.manual_seed(0)
     plain = build().to(dtype).eval()
     packed = prepare(copy.deepcopy(plain))
     with torch.no_grad():
         packed.score.weight.mul_(20)
         plain.score.weight.mul_(20)
-    expected = reward_loss(plain, COMPARISONS, RANKINGS)
+    expected = reward_loss(plain, COMPARISONS, RANKINGS, centring)
     expected.backward()
 
-    objective = RewardObjective()
-    batch = collate_groups(groups(), torch.device("cpu"))
+    objective = RewardObjective(centring)
+    batch = collate_groups(groups(), torch.device("cpu"), dtype)
     loss = objective.loss(packed, batch).total / objective.weight(batch)
     loss.backward()
 

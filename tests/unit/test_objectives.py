@@ -12,8 +12,9 @@ from alidade.training.judgements import group_rows
 from alidade.training.lm import prepare
 from alidade.training.objectives.reward import train_reward
 from alidade.training.objectives.sft import heldout_nll, render_rows, train_sft
+from alidade.training.packing import Tree
 from alidade.training.pretrain import new_model, train_tokenizer
-from alidade.training.reward_model import new_reward_model
+from alidade.training.reward_model import new_reward_model, score_trees
 from alidade.training.settings import Batching, ModelShape, OptimiserConfig, RewardConfig, RowLimits, SftConfig
 
 FAST = OptimiserConfig(learning_rate=1e-2)
@@ -127,3 +128,22 @@ def test_a_comparison_too_long_for_the_context_is_counted_and_refused():
             RewardConfig(),
             TrainingRun(),
         )
+
+
+def test_centring_holds_scores_near_zero_and_robust_rewards_undo_flips():
+    rows = [comparison(place, label_prob=float(place % 10 < 7)) for place in range(40)]
+    gaps, sums = [], []
+    for settings in ({}, {"flips": 0.3}, {"centring": 0.1}):
+        cfg = RewardConfig(batching=Batching(epochs=6, rows=8), optimiser=FAST, **settings)
+        trained, _ = train_reward(new_reward_model(model(), 0), rows, [], cfg, TrainingRun())
+        scores = score_trees(trained.module, [Tree(*parts(trained, row)) for row in rows[:8]])
+        gaps.append(sum(left - right for left, right in scores) / 8)
+        sums.append(sum(abs(left + right) for left, right in scores) / 8)
+    assert gaps[1] > gaps[0] > 0
+    assert sums[2] < sums[0]
+
+
+def parts(reward, row):
+    return reward.renderer.prompt(row.prompt), [
+        reward.renderer.answer(row.prompt, text) for text in (row.left, row.right)
+    ]

@@ -6,16 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from alidade.errors import DataError
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Ranking
 from alidade.training.losses import Choices, ranking_terms
 from alidade.training.packing import Packed, Tree, pack_trees
+from alidade.training.settings import Noise
 from alidade.training.sources import dropped_counts
 
 
@@ -102,7 +104,7 @@ class JudgedBatch:
     judgements: int
 
 
-def noise_corrected(flips: float, noise: Literal["smoothed", "robust"]) -> Callable[[float], float]:
+def noise_corrected(flips: float, noise: Noise) -> Callable[[float], float]:
     """What to learn from a label when a share `flips` of the labels is the wrong way round.
 
     `smoothed` (cDPO) believes the label that much less; `robust` undoes the flips on average: the expected loss over flipped
@@ -114,6 +116,16 @@ def noise_corrected(flips: float, noise: Literal["smoothed", "robust"]) -> Calla
     if noise == "smoothed":
         return lambda label_prob: flips + (1 - 2 * flips) * label_prob
     return lambda label_prob: (label_prob - flips) / (1 - 2 * flips)
+
+
+def refuse_flipped_rankings(flips: float, rows: Sequence[Comparison | Ranking]) -> None:
+    """How flipped labels are undone is known of comparisons only.
+
+    Raises:
+        DataError: when a share of flips is set and there is a ranking.
+    """
+    if flips and any(isinstance(row, Ranking) for row in rows):
+        raise DataError("flips are known of comparisons, and there are rankings", where="flips", hint="set flips: 0")
 
 
 def group_rows(

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from alidade.records import Record
 
+Noise = Literal["smoothed", "robust"]
+
 
 class OptimiserConfig(Record):
     """How weights are updated."""
@@ -95,6 +97,11 @@ class RewardConfig(Record):
 
     batching: Batching = Batching(epochs=1, rows=16)
     limits: RowLimits = RowLimits()
+    flips: float = Field(default=0.0, ge=0, lt=0.5, description="share of labels assumed to be the wrong way round")
+    noise: Noise = Field(default="robust", description="what flips do: believe labels less, or undo them on average")
+    centring: float = Field(
+        default=0.0, ge=0, description="coefficient of the squared sum of a pair's scores, near 0.01"
+    )
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=3e-4, schedule="cosine", warmup=0.05)
 
 
@@ -104,7 +111,7 @@ class PreferenceConfig(Record):
     batching: Batching = Batching(epochs=1, rows=16)
     limits: RowLimits = RowLimits()
     flips: float = Field(default=0.0, ge=0, lt=0.5, description="share of labels assumed to be the wrong way round")
-    noise: Literal["smoothed", "robust"] = Field(
+    noise: Noise = Field(
         default="robust", description="what flips do: believe labels less (cDPO), or undo the flips on average"
     )
     sft_weight: float = Field(

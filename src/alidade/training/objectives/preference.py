@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from alidade.errors import DataError
 from alidade.models.local import LocalModel
 from alidade.records import Comparison, Ranking
 from alidade.training.calibration import Judged, pair_report
@@ -29,6 +28,7 @@ from alidade.training.judgements import (
     group_counts,
     group_rows,
     noise_corrected,
+    refuse_flipped_rankings,
 )
 from alidade.training.lm import each_answer, hidden_states, prepare, token_scores
 from alidade.training.optimise import AdamW, Part
@@ -200,8 +200,7 @@ def _grouped(
     heldout: Sequence[Comparison | Ranking],
     cfg: PreferenceConfig,
 ) -> tuple[list[AnswerGroup], list[AnswerGroup], dict[str, Any]]:
-    if cfg.flips and any(isinstance(row, Ranking) for row in rows):
-        raise DataError("flips are known of comparisons, and there are rankings", where="flips", hint="set flips: 0")
+    refuse_flipped_rankings(cfg.flips, rows)
     longest, learned = cfg.limits.longest(model.context_length), noise_corrected(cfg.flips, cfg.noise)
     groups, dropped = group_rows(model.renderer, rows, longest, learned)
     refuse_loss(len(rows), dropped, cfg.limits.allowed_loss, "comparisons")

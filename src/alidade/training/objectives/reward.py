@@ -11,7 +11,15 @@ from torch import nn
 from alidade.records import Comparison, Ranking
 from alidade.training.calibration import Judged, pair_report
 from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
-from alidade.training.judgements import AnswerGroup, JudgedBatch, collate_groups, group_counts, group_rows
+from alidade.training.judgements import (
+    AnswerGroup,
+    JudgedBatch,
+    collate_groups,
+    group_counts,
+    group_rows,
+    noise_corrected,
+    refuse_flipped_rankings,
+)
 from alidade.training.lm import answer_scores, hidden_states, prepare
 from alidade.training.losses import choice_loss
 from alidade.training.optimise import AdamW, Part
@@ -21,7 +29,15 @@ from alidade.training.sources import ShuffledRows, Shuffling, refuse_loss
 
 
 class RewardObjective:
-    """Mean negative log-likelihood per judgement: soft Bradley-Terry for comparisons, Plackett-Luce for rankings."""
+    """Mean negative log-likelihood per judgement: soft Bradley-Terry for comparisons, Plackett-Luce for rankings.
+
+    The likelihood knows only differences of scores; `centring` times the squared sum of a pair's scores keeps them near 0.
+
+    Source: Eisenstein et al. 2023, arXiv 2312.09244 (centring).
+    """
+
+    def __init__(self, centring: float = 0.0) -> None:
+        self._centring = centring
 
     def weight(self, batch: JudgedBatch) -> float:
         """Judgements (comparisons and rankings)."""
@@ -30,7 +46,11 @@ class RewardObjective:
     def loss(self, model: nn.Module, batch: JudgedBatch) -> Loss:
         """Summed loss of the judgements."""
         scores = answer_scores(model, hidden_states(model, batch.packed)[batch.packed.ends])
-        return Loss(choice_loss(scores, batch.choices))
+        total = choice_loss(scores, batch.choices)
+        if self._centring:
+            pairs = batch.pairs
+            total = total + self._centring * (pairs.weights * (scores[pairs.left] + scores[pairs.right]) ** 2).sum()
+        return Loss(total)
 
 
 def train_reward(
@@ -46,13 +66,14 @@ def train_reward(
     accuracy, that of preferring by length alone, calibration bins, and the temperature that would calibrate the scores.
 
     Raises:
-        DataError: when more rows are lost than the limits allow.
+        DataError: when more rows are lost than the limits allow, or rankings come with a share of flipped labels.
         TrainingStopped: when a loss is not finite.
     """
     module = prepare(reward.module)
     device = next(module.parameters()).device
     longest = cfg.limits.longest(reward.context_length)
-    groups, dropped = group_rows(reward.renderer, rows, longest)
+    refuse_flipped_rankings(cfg.flips, rows)
+    groups, dropped = group_rows(reward.renderer, rows, longest, noise_corrected(cfg.flips, cfg.noise))
     refuse_loss(len(rows), dropped, cfg.limits.allowed_loss, "comparisons")
     heldout_groups, heldout_dropped = group_rows(reward.renderer, heldout, longest)
     counts = group_counts(len(rows), groups, dropped) | {
@@ -64,7 +85,7 @@ def train_reward(
         lambda chosen: collate_groups(chosen, device),
         Shuffling(cfg.batching, run.seed, "reward"),
     )
-    fit = Fit(module, RewardObjective(), source, AdamW([Part("reward", module)], cfg.optimiser), run)
+    fit = Fit(module, RewardObjective(cfg.centring), source, AdamW([Part("reward", module)], cfg.optimiser), run)
     for _ in fit.over("reward model", "step", [cfg.model_dump(), counts]):
         pass
     return _measured(reward, (groups, heldout_groups), fit.history, counts, cfg.batching.tokens_at_once)
