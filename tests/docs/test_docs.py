@@ -19,7 +19,7 @@ def blocks(page, language):
     ids=lambda value: str(value)[:30],
 )
 def test_every_python_block_runs(page, code):
-    exec(compile(code, page, "exec"), {})
+    exec(compile(code, page, "exec"), {"__name__": "plugin"})
 
 
 def commands():

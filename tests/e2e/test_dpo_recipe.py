@@ -71,7 +71,7 @@ def test_adapters_are_trained_and_merged(tmp_path, sets):
 def test_a_plugins_own_loss_runs_in_the_recipe_and_the_plugin_is_short(tmp_path, sets):
     (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
     assert len(code.splitlines()) <= 60
-    exec(compile(code, "plugin", "exec"), {})
+    exec(compile(code, "plugin", "exec"), {"__name__": "plugin"})
     store = Store(tmp_path / "store")
     done = run(load_recipe(RECIPE, [*sets, "stages.preferred.use=hinge"]), store)
     (made,) = [one for one in done.stages if one.use == "hinge"]

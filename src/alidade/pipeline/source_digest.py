@@ -18,11 +18,10 @@ def source_digest(function: Callable[..., Any]) -> str:
 
     Comments and layout do not count. A function without source files gives an empty string.
     """
-    own = function.__module__ or ""  # none for a function that was typed in
-    package = sys.modules.get(own.partition(".")[0])
+    package = sys.modules.get(function.__module__.partition(".")[0])
     root = Path(next(iter(getattr(package, "__path__", ())), "."))
     found: dict[str, str] = {}
-    waiting = [own]
+    waiting = [function.__module__]
     while waiting:
         module = waiting.pop()
         path = _file_of(module, root)

@@ -27,19 +27,16 @@ from alidade.report.words import (
 
 CERTAIN = 0.05
 _REWARD_CHECKS = (
-    ("annotated", "Held-out comparisons, as annotated"),
-    ("held_out", "Held-out comparisons, by people"),
-    ("gold", "Held-out pairs that the gold judge tells apart"),
-    ("implied", "Held-out comparisons, by the reward that the policy implies"),
+    ("annotated", "Held-out comparisons, as annotated", "reward model"),
+    ("held_out", "Held-out comparisons, by people", "reward model"),
+    ("gold", "Held-out pairs that the gold judge tells apart", "reward model"),
+    ("implied", "Held-out comparisons, by the reward that the policy implies", "implied reward"),
 )
 _REWARD_RULES = (
-    ("accuracy", "reward model", "last"),
+    ("accuracy", "", "last"),
     ("length_only", "by length alone", "hollow"),
     ("majority", "majority", "diamond"),
 )
-
-
-_IMPLIED = "implied reward"
 
 
 @dataclass(frozen=True)
@@ -128,10 +125,10 @@ def wins(evidence: Evidence) -> list[Panel]:
 def reward_checks(reward: Mapping[str, Any]) -> list[Panel]:
     """The reward model's accuracy beside rules that read no words."""
     panels = []
-    for name, label in _REWARD_CHECKS:
+    for name, label, checked in _REWARD_CHECKS:
         check = reward.get(name)
         found = [
-            (_IMPLIED if (name, rule) == ("implied", "accuracy") else said, mark, Estimate.model_validate(check[rule]))
+            (said or checked, mark, Estimate.model_validate(check[rule]))
             for rule, said, mark in _REWARD_RULES
             if isinstance(check, dict) and is_estimate(check.get(rule))
         ]

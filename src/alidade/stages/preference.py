@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from alidade.pipeline import StageContext, stage
-from alidade.records import Comparison, Record
+from alidade.records import Comparison
 from alidade.stages.kinds import COMPARISONS, MODEL
 from alidade.stages.reward_check import agreement
-from alidade.stages.training import trainable, training_run, write_history
+from alidade.stages.training import TrainingStage, trainable, training_run, write_history
 from alidade.store import Artifact, read_rows, write_json
 from alidade.training.settings import (
     DpoConfig,
     IpoConfig,
-    LoraConfig,
     OrpoConfig,
     SimpoConfig,
 )
@@ -27,32 +24,25 @@ if TYPE_CHECKING:
 READS = {"model": MODEL, "comparisons": COMPARISONS}
 
 
-class PreferenceStage(Record):
-    """What is trained; each stage below adds its loss's own settings as `training`."""
-
-    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
-    lora: LoraConfig = LoraConfig()
-
-
-class DpoStage(PreferenceStage):
+class DpoStage(TrainingStage):
     """Direct preference optimisation."""
 
     training: DpoConfig = DpoConfig()
 
 
-class IpoStage(PreferenceStage):
+class IpoStage(TrainingStage):
     """Identity preference optimisation."""
 
     training: IpoConfig = IpoConfig()
 
 
-class SimpoStage(PreferenceStage):
+class SimpoStage(TrainingStage):
     """Simple preference optimisation."""
 
     training: SimpoConfig = SimpoConfig()
 
 
-class OrpoStage(PreferenceStage):
+class OrpoStage(TrainingStage):
     """Odds-ratio preference optimisation."""
 
     training: OrpoConfig = OrpoConfig()
@@ -92,7 +82,7 @@ def orpo(config: OrpoStage, inputs: Mapping[str, Artifact], context: StageContex
 
 def prefer(
     loss: PreferenceLoss,
-    config: PreferenceStage,
+    config: TrainingStage,
     inputs: Mapping[str, Artifact],
     context: StageContext,
 ) -> None:
@@ -101,7 +91,7 @@ def prefer(
     from alidade.training.lora import merge_lora
     from alidade.training.objectives.preference import train_preferences
 
-    model = trainable(load(inputs["model"].path), config.method, config.lora)
+    model = trainable(load(inputs["model"].path), config)
     files = inputs["comparisons"].path
     rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
     result = train_preferences(model, rows, heldout, loss, training_run(context))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from alidade.errors import UsageError
 from alidade.pipeline import StageContext, Upstream, stage
-from alidade.records import Demonstration, Prompt, Record
+from alidade.records import Demonstration, Prompt
 from alidade.stages.kinds import DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
-from alidade.stages.training import trainable, training_run, write_history
+from alidade.stages.training import TrainingStage, trainable, training_run, write_history
 from alidade.store import Artifact, read_rows
-from alidade.training.settings import GrpoConfig, LoraConfig, PpoConfig, ReinforceConfig, RlooConfig
+from alidade.training.settings import GrpoConfig, PpoConfig, ReinforceConfig, RlooConfig
 
 if TYPE_CHECKING:
     from alidade.training.experience import Networks
@@ -27,11 +27,9 @@ READS = {
 }
 
 
-class ReinforcementStage(Record):
-    """All weights are trained, or low-rank adapters on frozen ones."""
+class ReinforcementStage(TrainingStage):
+    """Answers are scored by a reward model, or by a function."""
 
-    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
-    lora: LoraConfig = LoraConfig()
     verify: str = Field(
         default="", description="a reward that is computed, by name, in place of a reward model: final-number, ..."
     )
@@ -77,7 +75,7 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
         REWARDS.get(config.verify)
 
 
-@stage("ppo", version=1, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
+@stage("ppo", version=2, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
 def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
     reinforce(config, config.training, inputs, context)
@@ -142,6 +140,6 @@ def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[s
     if training.baseline == "critic":
         value = value_from_reward(model) if model else new_reward_model(policy, seed).module
     if config.method == "lora":
-        adapted = trainable(policy, "lora", config.lora)
+        adapted = trainable(policy, config)
         return Networks(adapted, None, reward, None if value is None else add_lora(value, config.lora))
     return Networks(policy, copy.deepcopy(policy.module), reward, value)

@@ -45,7 +45,7 @@ class DemonstrationsConfig(Record):
     care: Care = Care()
 
 
-@stage("testbed-demonstrations", version=2, reads={}, writes=DEMONSTRATIONS, config=DemonstrationsConfig)
+@stage("testbed-demonstrations", version=3, reads={}, writes=DEMONSTRATIONS, config=DemonstrationsConfig)
 def testbed_demonstrations(config: DemonstrationsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Demonstrations by a mixed team of simulated writers."""
     rows = demonstrations(config.rows, config.care, context.seed)
@@ -61,7 +61,7 @@ class PromptsConfig(Record):
     mix: dict[Kind, float] = Field(description="weight of each kind of question")
 
 
-@stage("testbed-prompts", version=1, reads={}, writes=PROMPTS, config=PromptsConfig)
+@stage("testbed-prompts", version=2, reads={}, writes=PROMPTS, config=PromptsConfig)
 def testbed_prompts(config: PromptsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Prompts on known items in known wordings."""
     heldout = training_prompts(config.heldout, config.mix, context.seed, "heldout")

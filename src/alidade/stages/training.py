@@ -33,11 +33,16 @@ def write_history(out: Path, result: TrainingResult) -> None:
     write_json(out / "counts.json", result.counts)
 
 
-class SftStage(Record):
-    """Supervised fine-tuning of all weights, or of low-rank adapters that are merged at the end."""
+class TrainingStage(Record):
+    """All weights are trained, or low-rank adapters on frozen ones that are merged at the end."""
 
     method: Literal["full", "lora"] = Field(default="full", description="what is trained")
     lora: LoraConfig = LoraConfig()
+
+
+class SftStage(TrainingStage):
+    """Supervised fine-tuning of all weights, or of low-rank adapters that are merged at the end."""
+
     training: SftConfig = SftConfig()
 
 
@@ -48,7 +53,7 @@ def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext)
     from alidade.training.lora import merge_lora
     from alidade.training.objectives.sft import train_sft
 
-    model = trainable(load(inputs["model"].path), config.method, config.lora)
+    model = trainable(load(inputs["model"].path), config)
     rows = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration)
     result = train_sft(model, rows, config.training, training_run(context))
     save_model(merge_lora(model.module), model.tokenizer, context.out)
@@ -56,11 +61,9 @@ def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext)
     context.note("loss", round(result.history[-1]["loss"], 4))
 
 
-class RewardStage(Record):
+class RewardStage(TrainingStage):
     """A reward model on a copy of the given model's trunk."""
 
-    method: Literal["full", "lora"] = Field(default="full", description="what is trained")
-    lora: LoraConfig = LoraConfig()
     training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
 
 
@@ -89,8 +92,8 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
         context.note("accuracy_on_annotated", annotated["accuracy"]["mean"])
 
 
-def trainable(model: LocalModel, method: str, lora: LoraConfig) -> LocalModel:
+def trainable(model: LocalModel, config: TrainingStage) -> LocalModel:
     """`model` itself, or the model with fresh adapters as its only trainable weights."""
     from alidade.training.lora import add_lora
 
-    return replace(model, module=add_lora(model.module, lora)) if method == "lora" else model
+    return replace(model, module=add_lora(model.module, config.lora)) if config.method == "lora" else model
