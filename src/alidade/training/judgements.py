@@ -17,8 +17,8 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Ranking
 from alidade.training.losses import Choices, ranking_terms
 from alidade.training.packing import Packed, Tree, pack_trees
-from alidade.training.settings import Noise
-from alidade.training.sources import dropped_counts
+from alidade.training.settings import JudgementConfig, Noise
+from alidade.training.sources import dropped_counts, refuse_loss
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,6 @@ def noise_corrected(flips: float, noise: Noise) -> Callable[[float], float]:
     return lambda label_prob: (label_prob - flips) / (1 - 2 * flips)
 
 
-def refuse_flipped_rankings(flips: float, rows: Sequence[Comparison | Ranking]) -> None:
-    """How flipped labels are undone is known of comparisons only.
-
-    Raises:
-        DataError: when a share of flips is set and there is a ranking.
-    """
-    if flips and any(isinstance(row, Ranking) for row in rows):
-        raise DataError("flips are known of comparisons, and there are rankings", where="flips", hint="set flips: 0")
-
-
 def group_rows(
     renderer: Renderer,
     rows: Sequence[Comparison | Ranking],
@@ -158,8 +148,38 @@ def group_rows(
     return [group for group in groups.values() if group.judgements], dropped
 
 
-def group_counts(seen: int, groups: Sequence[AnswerGroup], dropped: Counter[str]) -> dict[str, Any]:
-    """What was seen, kept and dropped of `seen` judgements."""
+@dataclass(frozen=True)
+class Grouped:
+    """What is trained on, what is held out, and what was seen, kept and dropped of both."""
+
+    train: list[AnswerGroup]
+    heldout: list[AnswerGroup]
+    counts: dict[str, Any]
+
+
+def group_parts(
+    renderer: Renderer,
+    context: int | None,
+    rows: tuple[Sequence[Comparison | Ranking], Sequence[Comparison | Ranking]],
+    cfg: JudgementConfig,
+) -> Grouped:
+    """Rows to train on and held-out rows, as groups; what is known of label noise changes the former only.
+
+    Raises:
+        DataError: when more rows are lost than the limits allow, or rankings come with a share of flipped labels.
+    """
+    train, heldout = rows
+    if cfg.flips and any(isinstance(row, Ranking) for row in train):
+        raise DataError("flips are known of comparisons, and there are rankings", where="flips", hint="set flips: 0")
+    longest = cfg.limits.longest(context)
+    groups, dropped = group_rows(renderer, train, longest, noise_corrected(cfg.flips, cfg.noise))
+    refuse_loss(len(train), dropped, cfg.limits.allowed_loss, "comparisons")
+    unseen, unseen_dropped = group_rows(renderer, heldout, longest)
+    counts = _counts(len(train), groups, dropped) | {"heldout": _counts(len(heldout), unseen, unseen_dropped)}
+    return Grouped(groups, unseen, counts)
+
+
+def _counts(seen: int, groups: Sequence[AnswerGroup], dropped: Counter[str]) -> dict[str, Any]:
     return {
         "rows": seen,
         "prompts": len(groups),

@@ -92,21 +92,8 @@ class SftConfig(Record):
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=6e-4, schedule="cosine", warmup=0.05)
 
 
-class RewardConfig(Record):
-    """How a reward model is trained."""
-
-    batching: Batching = Batching(epochs=1, rows=16)
-    limits: RowLimits = RowLimits()
-    flips: float = Field(default=0.0, ge=0, lt=0.5, description="share of labels assumed to be the wrong way round")
-    noise: Noise = Field(default="robust", description="what flips do: believe labels less, or undo them on average")
-    centring: float = Field(
-        default=0.0, ge=0, description="coefficient of the squared sum of a pair's scores, near 0.01"
-    )
-    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=3e-4, schedule="cosine", warmup=0.05)
-
-
-class PreferenceConfig(Record):
-    """How a policy is trained on comparisons without a reward model; the loss has settings of its own."""
+class JudgementConfig(Record):
+    """How comparisons are learned from, whatever learns from them."""
 
     batching: Batching = Batching(epochs=1, rows=16)
     limits: RowLimits = RowLimits()
@@ -114,6 +101,20 @@ class PreferenceConfig(Record):
     noise: Noise = Field(
         default="robust", description="what flips do: believe labels less (cDPO), or undo the flips on average"
     )
+
+
+class RewardConfig(JudgementConfig):
+    """How a reward model is trained."""
+
+    centring: float = Field(
+        default=0.0, ge=0, description="coefficient of the squared sum of a pair's scores, near 0.01"
+    )
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=3e-4, schedule="cosine", warmup=0.05)
+
+
+class PreferenceConfig(JudgementConfig):
+    """How a policy is trained on comparisons without a reward model; the loss has settings of its own."""
+
     sft_weight: float = Field(
         default=0.0,
         ge=0,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -25,16 +25,13 @@ from alidade.training.judgements import (
     JudgedBatch,
     Pair,
     collate_groups,
-    group_counts,
-    group_rows,
-    noise_corrected,
-    refuse_flipped_rankings,
+    group_parts,
 )
 from alidade.training.lm import each_answer, hidden_states, prepare, token_scores
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed
 from alidade.training.settings import PreferenceConfig
-from alidade.training.sources import ShuffledRows, Shuffling, refuse_loss
+from alidade.training.sources import ShuffledRows, Shuffling
 
 
 @dataclass(frozen=True)
@@ -173,8 +170,8 @@ def train_preferences(
     """
     module, cfg = prepare(model.module), loss.cfg
     device = next(module.parameters()).device
-    groups, unseen, counts = _grouped(model, rows, heldout, cfg)
-    train, test = (_referenced(module, part, loss) for part in (groups, unseen))
+    grouped = group_parts(model.renderer, model.context_length, (rows, heldout), cfg)
+    train, test = (_referenced(module, part, loss) for part in (grouped.train, grouped.heldout))
     source = ShuffledRows(
         train,
         lambda row: row.group.tree.token_count,
@@ -182,7 +179,7 @@ def train_preferences(
         Shuffling(cfg.batching, run.seed, "preferences"),
     )
     fit = Fit(module, PreferenceObjective(loss), source, AdamW([Part("policy", module)], cfg.optimiser), run)
-    for _ in fit.over("preferences", "step", [repr(loss), counts]):
+    for _ in fit.over("preferences", "step", [repr(loss), grouped.counts]):
         pass
     leads = list(_leads(module, test, loss))
     learned_from = [Judged(0.0, _longer(row.group, pair), pair.label_prob) for row in train for pair in row.group.pairs]
@@ -191,22 +188,7 @@ def train_preferences(
         "leads": {row: lead.gap for row, lead in leads},
         "symptoms": displacement(fit.history) if loss.uses_reference else [],
     }
-    return TrainingResult(fit.history, counts, summary)
-
-
-def _grouped(
-    model: LocalModel,
-    rows: Sequence[Comparison | Ranking],
-    heldout: Sequence[Comparison | Ranking],
-    cfg: PreferenceConfig,
-) -> tuple[list[AnswerGroup], list[AnswerGroup], dict[str, Any]]:
-    refuse_flipped_rankings(cfg.flips, rows)
-    longest, learned = cfg.limits.longest(model.context_length), noise_corrected(cfg.flips, cfg.noise)
-    groups, dropped = group_rows(model.renderer, rows, longest, learned)
-    refuse_loss(len(rows), dropped, cfg.limits.allowed_loss, "comparisons")
-    unseen, unseen_dropped = group_rows(model.renderer, heldout, longest)
-    counts = group_counts(len(rows), groups, dropped)
-    return groups, unseen, counts | {"heldout": group_counts(len(heldout), unseen, unseen_dropped)}
+    return TrainingResult(fit.history, grouped.counts, summary)
 
 
 def _referenced(module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss) -> list[ReferencedGroup]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean, pstdev
-from typing import Any
 
 from torch import nn
 
@@ -13,19 +12,17 @@ from alidade.training.calibration import Judged, pair_report
 from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
 from alidade.training.judgements import (
     AnswerGroup,
+    Grouped,
     JudgedBatch,
     collate_groups,
-    group_counts,
-    group_rows,
-    noise_corrected,
-    refuse_flipped_rankings,
+    group_parts,
 )
 from alidade.training.lm import answer_scores, hidden_states, prepare
 from alidade.training.losses import choice_loss
 from alidade.training.optimise import AdamW, Part
 from alidade.training.reward_model import RewardModel, score_trees
 from alidade.training.settings import RewardConfig
-from alidade.training.sources import ShuffledRows, Shuffling, refuse_loss
+from alidade.training.sources import ShuffledRows, Shuffling
 
 
 class RewardObjective:
@@ -71,44 +68,34 @@ def train_reward(
     """
     module = prepare(reward.module)
     device = next(module.parameters()).device
-    longest = cfg.limits.longest(reward.context_length)
-    refuse_flipped_rankings(cfg.flips, rows)
-    groups, dropped = group_rows(reward.renderer, rows, longest, noise_corrected(cfg.flips, cfg.noise))
-    refuse_loss(len(rows), dropped, cfg.limits.allowed_loss, "comparisons")
-    heldout_groups, heldout_dropped = group_rows(reward.renderer, heldout, longest)
-    counts = group_counts(len(rows), groups, dropped) | {
-        "heldout": group_counts(len(heldout), heldout_groups, heldout_dropped)
-    }
+    grouped = group_parts(reward.renderer, reward.context_length, (rows, heldout), cfg)
     source = ShuffledRows(
-        groups,
+        grouped.train,
         lambda group: group.tree.token_count,
         lambda chosen: collate_groups(chosen, device),
         Shuffling(cfg.batching, run.seed, "reward"),
     )
     fit = Fit(module, RewardObjective(cfg.centring), source, AdamW([Part("reward", module)], cfg.optimiser), run)
-    for _ in fit.over("reward model", "step", [cfg.model_dump(), counts]):
+    for _ in fit.over("reward model", "step", [cfg.model_dump(), grouped.counts]):
         pass
-    return _measured(reward, (groups, heldout_groups), fit.history, counts, cfg.batching.tokens_at_once)
+    return _measured(reward, grouped, fit.history, cfg.batching.tokens_at_once)
 
 
 def _measured(
-    reward: RewardModel,
-    groups: tuple[list[AnswerGroup], list[AnswerGroup]],
-    history: list[dict[str, float]],
-    counts: dict[str, Any],
-    tokens_at_once: int,
+    reward: RewardModel, grouped: Grouped, history: list[dict[str, float]], tokens_at_once: int
 ) -> tuple[RewardModel, TrainingResult]:
-    scores = [score_trees(reward.module, [group.tree for group in part], tokens_at_once) for part in groups]
+    parts = (grouped.train, grouped.heldout)
+    scores = [score_trees(reward.module, [group.tree for group in part], tokens_at_once) for part in parts]
     flat = [score for row in scores[0] for score in row]
     normalised = reward.normalised(fmean(flat), max(pstdev(flat), 1e-6))
-    train, heldout = (list(_judged(part, score)) for part, score in zip(groups, scores, strict=True))
+    train, heldout = (list(_judged(part, score)) for part, score in zip(parts, scores, strict=True))
     summary = {
         "mean": normalised.mean,
         "std": normalised.std,
         "train": pair_report(train, longer_from=train),
         "heldout": pair_report(heldout, longer_from=train),
     }
-    return normalised, TrainingResult(history, counts, summary)
+    return normalised, TrainingResult(history, grouped.counts, summary)
 
 
 def _judged(groups: Sequence[AnswerGroup], scores: Sequence[Sequence[float]]) -> Iterator[Judged]:
