@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from reference.ppo import log_probs
 
+from reference import ppo
+
 
 def final_score(score, finished, how):
     """What an answer is worth."""
@@ -50,7 +52,7 @@ def reinforce_advantages(answers, how):
 
 
 def loss(policy, answers, old, near, advantages, how):
-    """The mean over all answer tokens of the clipped surrogate and, if `loss_beta`, of the KL estimate k3 to the reference.
+    """The mean over all answer tokens of the clipped surrogate and, if `loss_beta`, of a KL estimate to the reference.
 
     `answers` are (prompt, answer); `old` and `near` their log-probabilities when drawn and under the reference.
     """
@@ -61,7 +63,6 @@ def loss(policy, answers, old, near, advantages, how):
             ratio = torch.exp(new[step] - was[step])
             bounded = torch.clamp(ratio, 1 - how["clip"], 1 + how["clip"])
             total = total - torch.minimum(ratio * advantage[step], bounded * advantage[step])
-            gap = reference[step] - new[step]
-            total = total + how["loss_beta"] * (torch.exp(gap) - gap - 1)
+            total = total + how["loss_beta"] * ppo.kl(new[step], reference[step], how["kl"])
             count += 1
     return total / count

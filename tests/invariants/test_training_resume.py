@@ -32,6 +32,7 @@ from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.settings import (
     Batching,
+    Constraint,
     DpoConfig,
     Drawing,
     GrpoConfig,
@@ -147,6 +148,29 @@ def ppo(run, folder):
     return digest(policy.module, networks.value), result
 
 
+def constrained(run, folder):
+    """PPO with a computed reward, a reward model and a bound, all scores normalised, cut answers bootstrapped."""
+    policy = model()
+    cost = new_reward_model(policy, 0)
+    value = new_reward_model(policy, 1).module
+    networks = Networks(
+        policy, copy.deepcopy(policy.module), lambda p, texts, f: [float(len(x)) for x in texts], value, {"cost": cost}
+    )
+    cfg = PpoConfig(
+        iterations=3,
+        drawing=Drawing(prompts=4, answers_per_prompt=2, max_new_tokens=5, engine_gap=1.0),
+        constraints={"cost": Constraint(at_most=-2.0, rate=0.5)},
+        shape=RewardShape(normalise=True, truncated="bootstrap", missing_end_penalty=0.2),
+        updating=Updating(entropy=0.01),
+        optimiser=FAST,
+    )
+    asked = [Prompt(id=str(place), conversation=ask(place)) for place in range(6)]
+    result = train_ppo(networks, asked, cfg, run)
+    multipliers = [row["multiplier_cost"] for row in result.history]
+    assert multipliers[0] == 1.0 < multipliers[1] < multipliers[2]
+    return digest(policy.module, networks.value), result
+
+
 def grpo(run, folder):
     policy = model()
     networks = Networks(
@@ -165,7 +189,7 @@ def grpo(run, folder):
     return digest(policy.module), result
 
 
-@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, ppo, grpo])
+@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, ppo, constrained, grpo])
 @pytest.mark.parametrize("steps", [[1], [2, 1, 2]], ids=["before the first save", "three times"])
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     whole, result = train(TrainingRun(seed=3), tmp_path)
@@ -181,11 +205,12 @@ def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 6, 7])
-def test_ppo_goes_on_from_the_middle_of_an_iteration_with_the_same_answers(tmp_path, steps):
-    whole, result = ppo(TrainingRun(seed=3), tmp_path)
+@pytest.mark.parametrize("train", [ppo, constrained])
+def test_ppo_goes_on_from_the_middle_of_an_iteration_with_the_same_answers(tmp_path, train, steps):
+    whole, result = train(TrainingRun(seed=3), tmp_path)
     with pytest.raises(Interrupted):
-        ppo(TrainingRun(3, tmp_path, Fuse(steps), save_every_seconds=0), tmp_path)
-    again, resumed = ppo(TrainingRun(3, tmp_path, save_every_seconds=0), tmp_path)
+        train(TrainingRun(3, tmp_path, Fuse(steps), save_every_seconds=0), tmp_path)
+    again, resumed = train(TrainingRun(3, tmp_path, save_every_seconds=0), tmp_path)
     assert again == whole
     assert resumed.history == result.history
 

@@ -16,6 +16,7 @@ from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.settings import (
     Batching,
+    Constraint,
     Drawing,
     GrpoConfig,
     KlControl,
@@ -65,6 +66,11 @@ def speaker(seed: int) -> LocalModel:
     return model
 
 
+def says(word: str):
+    """A reward of 1 for one word."""
+    return lambda prompts, texts, finished: [float(text.strip() == word) for text in texts]
+
+
 def says_blue(prompts: list[Prompt], texts: list[str], finished: list[bool]) -> list[float]:
     return [float(text.strip() == "blue") for text in texts]
 
@@ -82,3 +88,24 @@ def test_a_known_reward_is_raised_to_nine_tenths_of_its_maximum_on_five_seeds(na
         assert curves[0]["proxy_reward"] < 0.6
         assert sum(row["proxy_reward"] for row in recent) / 3 >= LEAST
         assert KL_BAND[0] < sum(row["kl"] for row in recent) / 3 < KL_BAND[1]
+
+
+BOUND = 0.35
+BAND = 0.1  # of a mean of the last iterations' 48 answers each
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["PPO", "GRPO", "RLOO"])
+def test_a_bound_that_binds_is_kept_and_the_reward_takes_the_rest(name):
+    """The word that is rewarded is also the word that costs: the most that may be had is the bound itself."""
+    prompts = [Prompt(id=str(place), conversation=ask(place)) for place in range(8)]
+    constraint = Constraint(at_most=BOUND, multiplier=0.5, rate=1.0)
+    for seed in range(3):
+        cfg = CASES[name].model_copy(update={"iterations": 30, "constraints": {"cost": constraint}})
+        policy = speaker(seed)
+        value = new_reward_model(policy, seed).module if cfg.baseline == "critic" else None
+        networks = Networks(policy, copy.deepcopy(policy.module), says_blue, value, {"cost": says("blue")})
+        curves = train_ppo(networks, prompts, cfg, TrainingRun(seed=seed)).history
+        recent = curves[-10:]
+        assert max(row["multiplier_cost"] for row in curves) > 1
+        assert sum(row["score_cost"] for row in recent) / 10 == pytest.approx(BOUND, abs=BAND)

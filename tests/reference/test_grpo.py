@@ -9,6 +9,7 @@ from reference.ppo import log_probs
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from alidade.models.local import LocalModel
+from alidade.training.combined import CombinedReward
 from alidade.training.experience import Judgement, Networks, build_experience
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
@@ -19,8 +20,16 @@ PROMPTS = [[5, 6, 7], [8]]
 TOKENS = [[9, 10, 1], [11, 12, 13, 14], [15, 1], [16, 17, 1]]
 FINISHED = [True, False, True, True]
 SCORES = [0.4, 2.0, -3.0, 1.0]
-SHAPE = RewardShape(score_clip=1.5, unfinished_score=-1.0)
-HOW = {"score_clip": 1.5, "unfinished_score": -1.0, "beta": 0.3, "temperature": 0.8, "clip": 0.2, "loss_beta": 0.0}
+SHAPE = RewardShape(unfinished_score=-1.0)
+HOW = {
+    "score_clip": 1.5,
+    "unfinished_score": -1.0,
+    "beta": 0.3,
+    "temperature": 0.8,
+    "clip": 0.2,
+    "loss_beta": 0.0,
+    "kl": "k3",
+}
 TWO = Drawing(answers_per_prompt=2)
 CPU = torch.device("cpu")
 
@@ -52,6 +61,7 @@ def expected_advantages(name, kl):
     ("name", "cfg", "loss_beta"),
     [
         ("grpo", GrpoConfig(drawing=TWO, shape=SHAPE, kl=KlControl(beta=0.3, placement="loss")), 0.3),
+        ("grpo", GrpoConfig(drawing=TWO, shape=SHAPE, kl=KlControl(beta=0.3, placement="loss", estimator="k2")), 0.3),
         ("rloo", RlooConfig(drawing=TWO, shape=SHAPE, kl=KlControl(beta=0.3)), 0.0),
         ("reinforce", ReinforceConfig(drawing=TWO, shape=SHAPE, kl=KlControl(beta=0.3)), 0.0),
     ],
@@ -68,7 +78,10 @@ def test_packed_groups_equal_the_specification(networks, name, cfg, loss_beta, t
     answers = Answers(PROMPTS, [0, 0, 1, 1], TOKENS, FINISHED, [[0.0] * len(tokens) for tokens in TOKENS])
     flat_old, flat_near = torch.cat(old), torch.cat(near)
     zeros = torch.zeros_like(flat_old)
-    judged = Judgement(flat_old, flat_near, zeros, zeros, torch.tensor(SCORES, dtype=torch.float64))
+    scores = CombinedReward({"reward": HOW["score_clip"]}, cfg).combine(
+        {"reward": torch.tensor(SCORES, dtype=torch.float64)}
+    )
+    judged = Judgement(flat_old, flat_near, zeros, zeros, scores)
     made = build_experience(answers, judged, 0.3, cfg)
     assert torch.allclose(made.advantages, torch.cat(expected), atol=1e-8)
 
@@ -76,10 +89,10 @@ def test_packed_groups_equal_the_specification(networks, name, cfg, loss_beta, t
         for weight in plain.parameters():
             weight.add_(0.02 * torch.randn_like(weight))
     policy = prepare(copy.deepcopy(plain))
-    theirs = loss(plain, rows(), old, near, expected, HOW | {"loss_beta": loss_beta})
+    theirs = loss(plain, rows(), old, near, expected, HOW | {"loss_beta": loss_beta, "kl": cfg.kl.estimator_used})
     theirs.backward()
     model = LocalModel("policy", policy, None, None, None)  # type: ignore[arg-type]
-    objective = PpoObjective(Networks(model, None, lambda *_: [], None), Updating(), 0.8)
+    objective = PpoObjective(Networks(model, None, lambda *_: [], None), Updating(), 0.8, cfg.kl.estimator_used)
     packs = pack_answers(answers, [2, 3, 0, 1], tokens_at_once, CPU)
     batches = [AnswerBatch(pack.packed, made.at(pack.where), loss_beta) for pack in packs]
     ours = sum(objective.loss(policy, batch).total for batch in batches) / sum(map(len, TOKENS))

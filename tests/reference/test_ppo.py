@@ -1,6 +1,7 @@
 """Our packed PPO equals the specification: experience, loss and gradients of policy and value."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,12 +16,13 @@ from transformers import (
 )
 
 from alidade.models.local import LocalModel
-from alidade.training.experience import Experience, Networks, build_experience, judge
+from alidade.training.combined import CombinedReward
+from alidade.training.experience import Experience, Networks, build_experience, judge, learned_from
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers
-from alidade.training.settings import PpoConfig, RewardShape, Updating
+from alidade.training.settings import KlControl, PpoConfig, RewardShape, Updating
 
 HOW = {
     "beta": 0.3,
@@ -34,7 +36,17 @@ HOW = {
     "clip": 0.2,
     "value_clip": 0.2,
     "value_weight": 0.1,
+    "kl": "k1",
+    "truncated": "penalise",
+    "missing_end_penalty": 0.0,
+    "entropy": 0.0,
 }
+VARIANTS = [
+    {},
+    {"truncated": "mask", "entropy": 0.05},
+    {"truncated": "bootstrap", "kl": "k2", "missing_end_penalty": 0.25},
+    {"kl": "k3", "missing_end_penalty": 0.5, "entropy": 0.01},
+]
 ANSWERS = Answers(
     prompts=[[5, 6, 7], [8]],
     places=[0, 0, 1],
@@ -61,35 +73,43 @@ def llama(kind):
 
 @pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 2e-5)])
 @pytest.mark.parametrize("tokens_at_once", [8, 100])
-def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once):
+@pytest.mark.parametrize("variant", VARIANTS, ids=["plain", "mask", "bootstrap", "k3"])
+def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once, variant):
+    how = HOW | variant
     torch.manual_seed(0)
     plain = [build(kind).to(dtype).eval() for kind in ("lm", "lm", "score", "score")]
     policy, reference, reward, value = (prepare(copy.deepcopy(module)) for module in plain)
     rows = [(ANSWERS.prompts[place], ANSWERS.tokens[i], ANSWERS.finished[i]) for i, place in enumerate(ANSWERS.places)]
-    expected = experience(plain, rows, HOW)
+    expected = experience(plain, rows, how)
 
-    scorer = RewardModel(reward, None, None, None, HOW["mean"], HOW["std"])  # type: ignore[arg-type]
+    scorer = RewardModel(reward, None, None, None, how["mean"], how["std"])  # type: ignore[arg-type]
     networks = Networks(LocalModel("policy", policy, None, None, None), reference, scorer, value)  # type: ignore[arg-type]
     packs = pack_answers(ANSWERS, [2, 0, 1], tokens_at_once, CPU)
-    judged = judge(networks, ANSWERS, packs, HOW["temperature"])
-    cfg = PpoConfig(shape=RewardShape(score_clip=1.5, unfinished_score=-1.0, gamma=0.97, lam=0.9))
-    made = build_experience(ANSWERS, judged, HOW["beta"], cfg)
+    judged = judge(networks, ANSWERS, packs, how["temperature"])
+    judged = replace(judged, scores=CombinedReward({"reward": how["score_clip"]}, PpoConfig()).combine(judged.by_model))
+    shape = {name: how[name] for name in ("unfinished_score", "gamma", "lam", "truncated", "missing_end_penalty")}
+    cfg = PpoConfig(shape=RewardShape(**shape), kl=KlControl(estimator=how["kl"]))
+    made = build_experience(ANSWERS, judged, how["beta"], cfg)
     columns = (made.log_probs, made.values, made.advantages, made.returns)
+    learned = learned_from(ANSWERS, cfg.shape)
     for place, column in enumerate(columns):
-        assert torch.allclose(column, torch.cat([row[place] for row in expected]), atol=close)
+        parts = column.split([3, 4, 2])
+        for answer in learned:
+            assert torch.allclose(parts[answer], expected[answer][place], atol=close)
 
     moved = [row.clone() for row in columns]
     moved[0] += torch.linspace(-0.5, 0.5, 9, dtype=dtype)
     moved[1] += torch.linspace(0.5, -0.5, 9, dtype=dtype)
     lengths = [3, 4, 2]
     split = list(zip(*(column.split(lengths) for column in moved), strict=True))
-    theirs = ppo_loss(plain[0], plain[3], rows, split, HOW)
+    theirs = ppo_loss(plain[0], plain[3], rows, split, how)
     theirs.backward()
 
-    objective = PpoObjective(networks, Updating(), HOW["temperature"])
+    objective = PpoObjective(networks, Updating(entropy=how["entropy"]), how["temperature"])
     drawn = Experience(moved[0], judged.reference, *moved[1:])
-    batches = [AnswerBatch(pack.packed, drawn.at(pack.where)) for pack in packs]
-    ours = sum(objective.loss(policy, batch).total for batch in batches) / 9
+    seen = pack_answers(ANSWERS, [place for place in (2, 0, 1) if place in learned], tokens_at_once, CPU)
+    batches = [AnswerBatch(pack.packed, drawn.at(pack.where)) for pack in seen]
+    ours = sum(objective.loss(policy, batch).total for batch in batches) / sum(map(objective.weight, batches))
     ours.backward()
     assert ours.item() == pytest.approx(theirs.item(), abs=close)
     for mine, plain_one in ((policy, plain[0]), (value, plain[3])):

@@ -29,8 +29,8 @@ def test_the_score_lands_on_each_answers_last_token_and_the_penalty_on_every_tok
 
 
 def test_an_unfinished_answers_score_is_replaced_not_lowered():
-    scores = final_scores(torch.tensor([5.0, -9.0, 2.0]), [True, True, False], RewardShape(score_clip=3))
-    assert scores.tolist() == [3, -3, -1]
+    scores = final_scores(torch.tensor([5.0, -9.0, 2.0]), [True, True, False], RewardShape())
+    assert scores.tolist() == [5, -9, -1]
 
 
 def test_without_a_fixed_score_an_unfinished_answer_keeps_its_own():

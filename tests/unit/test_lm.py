@@ -57,6 +57,26 @@ def test_token_scores_and_their_gradients_equal_full_logits(monkeypatch, rows_at
         assert torch.allclose(mine, theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize("wanted", ["entropy", "both"])
+@pytest.mark.parametrize("config", [{}, {"final_logit_softcapping": 2.0}], ids=["linear head", "shaped head"])
+@pytest.mark.parametrize("rows_at_once", [2, 100])
+def test_the_gradient_through_the_entropy_is_autograds(monkeypatch, rows_at_once, config, wanted):
+    monkeypatch.setattr(lm, "HEAD_ROWS_AT_ONCE", rows_at_once)
+    model, hidden, targets = head_and_rows(llama(**config))
+    slopes = torch.linspace(-1, 2, 7, dtype=torch.float64)
+    logits = model.lm_head(hidden)
+    table = ((2.0 * torch.tanh(logits / 2.0) if config else logits) / 0.7).log_softmax(-1)
+    ours = lm.token_scores(model, hidden, targets, temperature=0.7)
+    mine, theirs = (ours.entropy * slopes).sum(), (-(table.exp() * table).sum(-1) * slopes).sum()
+    if wanted == "both":
+        mine = mine + (ours.log_probs * slopes**2).sum()
+        theirs = theirs + (table.gather(1, targets[:, None])[:, 0] * slopes**2).sum()
+    for one, other in zip(
+        gradients(mine, hidden, model.lm_head.weight), gradients(theirs, hidden, model.lm_head.weight), strict=True
+    ):
+        assert torch.allclose(one, other, atol=1e-12)
+
+
 @pytest.mark.parametrize("rows_at_once", [3, 100])
 def test_the_weighted_loss_and_its_gradients_equal_full_logits(monkeypatch, rows_at_once):
     monkeypatch.setattr(lm, "HEAD_ROWS_AT_ONCE", rows_at_once)

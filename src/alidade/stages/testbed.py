@@ -8,7 +8,7 @@ from itertools import islice
 from pydantic import Field
 
 from alidade.pipeline import StageContext, stage
-from alidade.records import Candidates, Record
+from alidade.records import Attribute, Candidates, Record
 from alidade.stages.kinds import ANSWERS, DEMONSTRATIONS, PROMPTS, TEXT, VOTES
 from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.testbed.annotators import POOL, votes
@@ -80,6 +80,9 @@ class VotesConfig(Record):
     """How many simulated annotators look at each prompt."""
 
     annotators: int = Field(default=3, ge=1, le=len(POOL), description="annotators per prompt")
+    attribute: Attribute = Field(
+        default="overall", description="what they look at: helpful, honest, harmless, or the answer over all"
+    )
 
 
 @stage("testbed-votes", version=1, reads={"answers": ANSWERS}, writes=VOTES, config=VotesConfig)
@@ -88,7 +91,7 @@ def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: 
     answered = [
         row for name in ("rows.jsonl", "heldout.jsonl") for row in read_rows(inputs["answers"].path / name, Candidates)
     ]
-    write_rows(context.out / "rows.jsonl", votes(answered, config.annotators, context.seed))
+    write_rows(context.out / "rows.jsonl", votes(answered, config.annotators, context.seed, config.attribute))
     write_json(
         context.out / "annotators.json", {"simulated": True, "pool": [annotator.model_dump() for annotator in POOL]}
     )

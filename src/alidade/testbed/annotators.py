@@ -13,7 +13,7 @@ from itertools import combinations
 
 from pydantic import Field
 
-from alidade.records import Candidates, Choice, Record, Vote
+from alidade.records import Attribute, Candidates, Choice, Record, Vote
 from alidade.seeds import generator
 from alidade.testbed.judge import Judge, gold_judge, words_of
 from alidade.testbed.questions import question_of
@@ -62,18 +62,20 @@ def choose(annotator: Annotator, gap: float, rng: random.Random) -> Choice:
     return "left" if rng.random() < left else "right"
 
 
-def gold_utilities(row: Candidates, judge: Judge) -> list[float]:
-    """The gold judge's utility of each candidate answer."""
+def gold_utilities(row: Candidates, judge: Judge, attribute: Attribute = "overall") -> list[float]:
+    """What each candidate answer is worth, to the gold judge, in one attribute or over all."""
     question = question_of(row.prompt)
-    return [judge.judge(question, answer.text, finished=answer.finished).utility for answer in row.answers]
+    return [judge.worth(question, answer.text, attribute, finished=answer.finished) for answer in row.answers]
 
 
-def votes(rows: Sequence[Candidates], annotators_per_prompt: int, seed: int) -> list[Vote]:
+def votes(
+    rows: Sequence[Candidates], annotators_per_prompt: int, seed: int, attribute: Attribute = "overall"
+) -> list[Vote]:
     """Every pair of every row's answers, voted on by a few annotators drawn for the row; display order drawn per vote."""
     judge, cast = gold_judge(), []
     for row in rows:
         rng = generator(seed, "votes", row.prompt.id)
-        utilities = gold_utilities(row, judge)
+        utilities = gold_utilities(row, judge, attribute)
         for annotator in rng.sample(POOL, annotators_per_prompt):
             felt = [
                 felt_utility(annotator, value, answer.text)
@@ -89,6 +91,7 @@ def votes(rows: Sequence[Candidates], annotators_per_prompt: int, seed: int) -> 
                         right=right,
                         choice=choose(annotator, felt[left] - felt[right], rng),
                         annotator=annotator.name,
+                        attribute=attribute,
                         source="testbed",
                     )
                 )

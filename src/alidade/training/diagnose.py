@@ -64,8 +64,8 @@ def check_engine(gap: float, allowed: float) -> None:
         )
 
 
-def check_scores(scores: Float[Tensor, " answers"]) -> None:
-    """Every answer has a finite score.
+def check_scores(scores: Float[Tensor, " answers"], reward: str = "") -> None:
+    """Every answer has a finite score from the reward of that name.
 
     Raises:
         TrainingStopped: when one has not; its place in the batch is named.
@@ -74,7 +74,7 @@ def check_scores(scores: Float[Tensor, " answers"]) -> None:
     if wrong:
         raise TrainingStopped(
             f"{len(wrong)} of {len(scores)} answers have a score that is no number",
-            where=f"answer {wrong[0]} of the batch",
+            where=f"answer {wrong[0]} of the batch" + (f", reward `{reward}`" if reward else ""),
             hint="look at the reward model or the reward function: it must score every answer, empty ones included",
         )
 

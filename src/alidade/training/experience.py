@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,11 +14,19 @@ from torch.nn.utils.rnn import pad_sequence
 from alidade.models.local import LocalModel
 from alidade.records import Prompt
 from alidade.training.lm import answer_scores, hidden_states, token_scores
-from alidade.training.losses import gae, group_advantages, kl_k1, kl_k3, leave_one_out_advantages, whiten
+from alidade.training.losses import (
+    KL_ESTIMATORS,
+    gae,
+    group_advantages,
+    kl_k1,
+    kl_k3,
+    leave_one_out_advantages,
+    whiten,
+)
 from alidade.training.packing import Packed
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, Pack
-from alidade.training.settings import KlControl, PpoConfig, RewardShape
+from alidade.training.settings import MAIN_REWARD, KlControl, PpoConfig, RewardShape
 
 KL_ERROR_BOUND = 0.2
 
@@ -30,32 +38,58 @@ Scorer = Callable[[list[Prompt], list[str], list[bool]], list[float]]  # prompts
 class Networks:
     """What a batch of answers is judged by.
 
-    Without a reference network, the reference is the policy, adapters off; without a value network, values are 0. The reward
-    is a model's, or what a function makes of prompts and answers.
+    Without a reference network, the reference is the policy, adapters off; without a value network, values are 0. A reward
+    is a model's, or what a function makes of prompts and answers; `more` are those beside the main one, by name.
     """
 
     policy: LocalModel
     reference: nn.Module | None
     reward: RewardModel | Scorer
     value: nn.Module | None
+    more: Mapping[str, RewardModel | Scorer] = field(default_factory=dict)
+
+    @property
+    def rewards(self) -> dict[str, RewardModel | Scorer]:
+        """Every reward by its name."""
+        return {MAIN_REWARD: self.reward, **self.more}
+
+    @property
+    def reward_models(self) -> dict[str, RewardModel]:
+        """The rewards that are models."""
+        return {name: reward for name, reward in self.rewards.items() if isinstance(reward, RewardModel)}
 
     def values(self, packed: Packed) -> Float[Tensor, " targets"]:
         """The value, in normalised score, of every state that predicts an answer token."""
+        return self.values_to_the_end(packed)[0]
+
+    def values_to_the_end(self, packed: Packed) -> tuple[Float[Tensor, " targets"], Float[Tensor, " answers"]]:
+        """`values`, and the value of the state after each answer's last token."""
         if self.value is None:
-            return torch.zeros(len(packed.targets), device=packed.targets.device)
-        raw = answer_scores(self.value, hidden_states(self.value, packed)[packed.predictors])
+            device = packed.targets.device
+            return torch.zeros(len(packed.targets), device=device), torch.zeros(len(packed.ends), device=device)
+        states = hidden_states(self.value, packed)
+        return self._value(states[packed.predictors]), self._value(states[packed.ends])
+
+    def _value(self, states: Tensor) -> Tensor:
+        assert self.value is not None
+        raw = answer_scores(self.value, states)
         return (raw - self.reward.mean) / self.reward.std if isinstance(self.reward, RewardModel) else raw
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """All answers' tokens end to end: log-probabilities (nats), entropy, values; and each answer's normalised score."""
+    """All answers' tokens end to end: log-probabilities (nats), entropy, values; and each answer's normalised score.
+
+    `by_model` has the scores of every reward model; `cut_values` the value of the state after each answer's last token.
+    """
 
     log_probs: Float[Tensor, " tokens"]
     reference: Float[Tensor, " tokens"]
     entropy: Float[Tensor, " tokens"]
     values: Float[Tensor, " tokens"]
     scores: Float[Tensor, " answers"]
+    by_model: Mapping[str, Float[Tensor, " answers"]] = field(default_factory=dict)
+    cut_values: Float[Tensor, " answers"] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,24 +117,23 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
     device = packs[0].where.device
     dtype = torch.promote_types(next(networks.policy.module.parameters()).dtype, torch.float32)
     tokens = [torch.zeros(answers.starts[-1], device=device, dtype=dtype) for _ in range(4)]
-    scores = torch.zeros(len(answers.tokens), device=device, dtype=dtype)
+    whole = [torch.zeros(len(answers.tokens), device=device, dtype=dtype) for _ in range(2 + len(networks.more))]
+    cut_values, by_model = whole[0], dict(zip(networks.reward_models, whole[1:], strict=False))
     for pack in packs:
         packed = pack.packed
         states = hidden_states(networks.policy.module, packed)[packed.predictors]
         scored = token_scores(networks.policy.module, states, packed.targets, temperature)
-        columns = (
-            scored.log_probs,
-            _reference_log_probs(networks, packed, temperature),
-            scored.entropy,
-            networks.values(packed),
-        )
-        for whole, part in zip(tokens, columns, strict=True):
-            whole[pack.where] = part.to(whole.dtype)
-        if isinstance(networks.reward, RewardModel):
-            raw = answer_scores(networks.reward.module, hidden_states(networks.reward.module, packed)[packed.ends])
-            scores[pack.chosen] = ((raw - networks.reward.mean) / networks.reward.std).to(scores.dtype)
-    log_probs, reference, entropy, values = tokens
-    return Judgement(log_probs, reference, entropy, values, scores)
+        reference = _reference_log_probs(networks, packed, temperature)
+        expected, at_cuts = networks.values_to_the_end(packed)
+        for column, part in zip(tokens, (scored.log_probs, reference, scored.entropy, expected), strict=True):
+            column[pack.where] = part.to(dtype)
+        cut_values[pack.chosen] = at_cuts.to(dtype)
+        for name, model in networks.reward_models.items():
+            raw = answer_scores(model.module, hidden_states(model.module, packed)[packed.ends])
+            by_model[name][pack.chosen] = ((raw - model.mean) / model.std).to(dtype)
+    scores = by_model.get(MAIN_REWARD, torch.zeros_like(cut_values))
+    log_probs, reference_log_probs, entropy, values = tokens
+    return Judgement(log_probs, reference_log_probs, entropy, values, scores, by_model, cut_values)
 
 
 def _reference_log_probs(networks: Networks, packed: Packed, temperature: float) -> Tensor:
@@ -114,20 +147,27 @@ def _reference_log_probs(networks: Networks, packed: Packed, temperature: float)
 
 
 def final_scores(scores: Float[Tensor, " answers"], finished: Sequence[bool], shape: RewardShape) -> Tensor:
-    """Clipped scores; an answer without stop token gets the fixed score instead, if there is one."""
-    clipped = scores.clamp(-shape.score_clip, shape.score_clip)
-    if shape.unfinished_score is None:
-        return clipped
-    done = torch.tensor(finished, device=scores.device)
-    return torch.where(done, clipped, torch.full_like(clipped, shape.unfinished_score))
+    """Scores, but for answers without stop token: those are worth what `shape` says, less the penalty for a missing end."""
+    if shape.truncated == "bootstrap":
+        cut = torch.zeros_like(scores)
+    elif shape.truncated == "mask" or shape.unfinished_score is None:
+        cut = scores
+    else:
+        cut = torch.full_like(scores, shape.unfinished_score)
+    return torch.where(torch.tensor(finished, device=scores.device), scores, cut - shape.missing_end_penalty)
+
+
+def learned_from(answers: Answers, shape: RewardShape) -> list[int]:
+    """The answers that the update sees: all, or with `mask` those that ended by themselves."""
+    return [place for place, finished in enumerate(answers.finished) if finished or shape.truncated != "mask"]
 
 
 def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoConfig) -> Experience:
     """Rewards per token, advantages and returns.
 
     The score lands on the last token of the answer, the stop token where there is one. With a value network, or with the
-    batch as baseline, every token has its own advantage, made white over the whole batch; a group's baseline gives all
-    tokens of an answer the same one. A penalty for KL is part of the rewards unless it is a term of the loss.
+    batch as baseline, every token has its own advantage, made white over all tokens that are learned from; a group's baseline
+    gives all tokens of an answer the same one. A penalty for KL is part of the rewards unless it is a term of the loss.
 
     Source: PPO as in Ziegler et al. 2019, arXiv 1909.08593; GRPO Shao et al. 2024, arXiv 2402.03300; RLOO Ahmadian et al.
     2024, arXiv 2402.14740; REINFORCE++ Hu 2025, arXiv 2501.03262.
@@ -135,14 +175,8 @@ def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoC
     averages within each answer first and RLOO takes one unclipped step on whole answers.
     """
     lengths = [len(tokens) for tokens in answers.tokens]
-    in_reward = beta if cfg.kl.placement == "reward" else 0.0
-    rewards = -in_reward * kl_k1(judged.log_probs, judged.reference)
-    last = torch.tensor(answers.starts[1:], device=rewards.device) - 1
-    rewards[last] += final_scores(judged.scores, answers.finished, cfg.shape)
-    mask = padded(torch.ones_like(rewards), lengths).bool()
-    grid = padded(rewards, lengths)
-    if cfg.shape.whiten:
-        grid = whiten(grid, mask, shift_mean=False)
+    mask = padded(torch.ones_like(judged.log_probs), lengths).bool()
+    grid = _token_rewards(answers, judged, beta, cfg)
     values = padded(judged.values, lengths)
     if cfg.baseline in ("group", "leave-one-out"):
         whole = grid.sum(dim=1).reshape(-1, cfg.drawing.answers_per_prompt)
@@ -153,8 +187,31 @@ def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoC
         advantages = gae(grid, values, mask, cfg.shape.gamma, lam)
     returns = advantages + values
     if cfg.baseline in ("critic", "batch"):
-        advantages = whiten(advantages, mask)
+        learned = torch.zeros_like(mask)
+        learned[learned_from(answers, cfg.shape)] = True
+        advantages = whiten(advantages, mask & learned)
     return Experience(judged.log_probs, judged.reference, judged.values, advantages[mask], returns[mask])
+
+
+def _token_rewards(
+    answers: Answers, judged: Judgement, beta: float, cfg: PpoConfig
+) -> Float[Tensor, "answers longest"]:
+    in_reward = beta if cfg.kl.placement == "reward" else 0.0
+    estimate = KL_ESTIMATORS[cfg.kl.estimator_used if in_reward else "k1"]
+    rewards = -in_reward * estimate(judged.log_probs, judged.reference)
+    lengths = torch.tensor([len(tokens) for tokens in answers.tokens], device=rewards.device)
+    last = torch.tensor(answers.starts[1:], device=rewards.device) - 1
+    rewards[last] += final_scores(judged.scores, answers.finished, cfg.shape)
+    grid = padded(rewards, lengths.tolist())
+    if cfg.shape.whiten:
+        mask = padded(torch.ones_like(rewards), lengths.tolist()).bool()
+        grid = whiten(grid, mask, shift_mean=False)
+    if cfg.shape.truncated == "bootstrap":
+        # What the value network expects at the cut stands for all that would have come; it is no reward, so it is not whitened.
+        assert judged.cut_values is not None
+        cut = ~torch.tensor(answers.finished, device=rewards.device)
+        grid[torch.arange(len(grid)), lengths - 1] += cfg.shape.gamma * judged.cut_values * cut
+    return grid
 
 
 def padded(flat: Float[Tensor, " tokens"], lengths: Sequence[int]) -> Float[Tensor, "answers longest"]:
@@ -189,6 +246,9 @@ def measure(answers: Answers, judged: Judgement, experience: Experience, cfg: Pp
     if cfg.baseline in ("group", "leave-one-out"):
         groups = final_scores(judged.scores, answers.finished, cfg.shape).reshape(-1, cfg.drawing.answers_per_prompt)
         row["tied_groups"] = float((groups == groups[:, :1]).all(dim=1).float().mean())
+    if cfg.shape.truncated == "mask":
+        cut = [len(tokens) for tokens, finished in zip(answers.tokens, answers.finished, strict=True) if not finished]
+        row |= {"masked_answers": len(cut), "masked_tokens": sum(cut)}
     if cfg.baseline == "critic":
         surprise = experience.returns - experience.values
         spread = experience.returns.var(correction=0).clamp(min=1e-8)

@@ -24,7 +24,7 @@ HEAD_ROWS_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Per target: its log-probability in nats, and the entropy of the distribution it was drawn from (no gradient)."""
+    """Per target: its log-probability, and the entropy of the distribution it was drawn from; both in nats."""
 
     log_probs: Float[Tensor, " targets"]
     entropy: Float[Tensor, " targets"]
@@ -134,9 +134,21 @@ def answer_scores(module: nn.Module, hidden: Float[Tensor, "rows width"]) -> Flo
 def _scores(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     log_probs = logits - torch.logsumexp(logits, dim=-1, keepdim=True)
     picked = log_probs.gather(1, chosen[:, None])[:, 0]
-    with torch.no_grad():
-        entropy = -(log_probs.exp() * log_probs).sum(-1)
-    return picked, entropy
+    return picked, -(log_probs.exp() * log_probs).sum(-1)
+
+
+def _slope(logits: Tensor, targets: Tensor, log_prob: Tensor | None, entropy: Tensor | None) -> Tensor:
+    """The gradient with respect to each logit, given those with respect to a target's log-probability and the entropy.
+
+    Of a log-probability it is [target] - p, of the entropy -p (log p + entropy).
+    """
+    if entropy is None:
+        assert log_prob is not None
+        return logits.softmax(-1).mul_(-log_prob).scatter_add_(1, targets, log_prob)
+    log_probs = logits.log_softmax(-1)
+    chances = log_probs.exp()
+    slope = (log_probs - (chances * log_probs).sum(-1, keepdim=True)).mul_(chances).mul_(-entropy)
+    return slope if log_prob is None else slope.sub_(chances * log_prob).scatter_add_(1, targets, log_prob)
 
 
 class _TokenScores(torch.autograd.Function):
@@ -150,12 +162,11 @@ class _TokenScores(torch.autograd.Function):
         ]
         ctx.save_for_backward(hidden, head, targets)
         ctx.temperature = temperature
-        entropy = torch.cat([piece[1] for piece in pieces])
-        ctx.mark_non_differentiable(entropy)
-        return torch.cat([piece[0] for piece in pieces]), entropy
+        ctx.set_materialize_grads(False)  # a gradient that nobody asks for costs nothing
+        return torch.cat([piece[0] for piece in pieces]), torch.cat([piece[1] for piece in pieces])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor, None, None]:
         hidden, head, targets = ctx.saved_tensors
         wide = _wide(hidden.dtype)
         grad_hidden = torch.empty_like(hidden)
@@ -163,10 +174,9 @@ class _TokenScores(torch.autograd.Function):
         for start in range(0, len(hidden), HEAD_ROWS_AT_ONCE):
             chunk = slice(start, start + HEAD_ROWS_AT_ONCE)
             rows = hidden[chunk]
-            scale = gradients[0][chunk, None].to(wide) / ctx.temperature
-            slope = ((rows @ head.t()).to(wide) / ctx.temperature).softmax(-1).mul_(-scale)
-            slope.scatter_add_(1, targets[chunk, None], scale)
-            slope = slope.to(hidden.dtype)
+            scales = [None if one is None else one[chunk, None].to(wide) / ctx.temperature for one in gradients]
+            logits = (rows @ head.t()).to(wide) / ctx.temperature
+            slope = _slope(logits, targets[chunk, None], *scales).to(hidden.dtype)
             torch.mm(slope, head, out=grad_hidden[chunk])
             grad_head += slope.t() @ rows
         return grad_hidden, grad_head.to(head.dtype), None, None

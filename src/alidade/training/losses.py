@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -169,3 +169,6 @@ def kl_k3(log_probs: Float[Tensor, "*shape"], other: Float[Tensor, "*shape"]) ->
     """
     gap = (other - log_probs).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     return torch.expm1(gap) - gap
+
+
+KL_ESTIMATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"k1": kl_k1, "k2": kl_k2, "k3": kl_k3}

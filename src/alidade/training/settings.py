@@ -153,6 +153,8 @@ class OrpoConfig(PreferenceConfig):
 
 
 Baseline = Literal["critic", "group", "leave-one-out", "batch"]
+Estimator = Literal["k1", "k2", "k3"]
+MAIN_REWARD = "reward"  # the reward that counts 1 unless its weight is given, and that a value network starts from
 
 
 class KlControl(Record):
@@ -160,11 +162,27 @@ class KlControl(Record):
 
     beta: float = Field(default=0.1, ge=0, description="penalty per nat; the starting value when `target` is set")
     placement: Literal["reward", "loss"] = Field(
-        default="reward", description="a part of each token's reward (k1), or a term of the loss (k3)"
+        default="reward", description="a part of each token's reward, or a term of the loss"
+    )
+    estimator: Estimator | None = Field(
+        default=None,
+        description="how KL is estimated at a token: log-ratio (k1), half its square (k2), or Schulman's k3; "
+        "k1 for a reward and k3 for a loss unless given",
     )
     target: float | None = Field(default=None, gt=0, description="nats per answer that an adaptive penalty aims at")
     horizon: float = Field(default=10_000, gt=0, description="answers over which an adaptive penalty moves")
     stop: float | None = Field(default=None, gt=0, description="nats per answer beyond which training ends")
+
+    @property
+    def estimator_used(self) -> Estimator:
+        """The estimator asked for, or the placement's own."""
+        return self.estimator or ("k1" if self.placement == "reward" else "k3")
+
+    @model_validator(mode="after")
+    def _the_loss_has_a_gradient(self) -> Self:
+        if self.placement == "loss" and self.estimator == "k1":
+            raise ValueError("k1 as a term of the loss has a gradient of mean 0; use k2, whose gradient is KL's, or k3")
+        return self
 
 
 class RewardShape(Record):
@@ -175,8 +193,21 @@ class RewardShape(Record):
         gt=0,
         description="bound on a reward model's score, in standard deviations; no other score is bound",
     )
+    normalise: bool = Field(
+        default=False,
+        description="measure every reward's scores in standard deviations from their mean so far in this training; "
+        "all are bound then, and bounds of constraints are on scores as they come",
+    )
+    truncated: Literal["penalise", "mask", "bootstrap"] = Field(
+        default="penalise",
+        description="what an answer without stop token is: worth `unfinished_score`, not learned from, or worth what "
+        "the value network expects at the cut",
+    )
     unfinished_score: float | None = Field(
         default=-1.0, description="what replaces the score of an answer without stop token; null keeps the score"
+    )
+    missing_end_penalty: float = Field(
+        default=0.0, ge=0, description="what an answer without stop token loses, whatever it is worth"
     )
     whiten: bool = Field(default=False, description="scale rewards to unit variance; their mean is kept")
     gamma: float = Field(default=1.0, gt=0, le=1)
@@ -203,6 +234,7 @@ class Updating(Record):
     clip: float = Field(default=0.2, gt=0, description="how far a ratio may move from 1")
     value_clip: float = Field(default=0.2, gt=0, description="how far a value may move from its old self")
     value_weight: float = Field(default=0.1, gt=0)
+    entropy: float = Field(default=0.0, ge=0, description="coefficient of the policy's entropy, in nats a token")
     value_learning_rate: float = Field(default=5e-4, gt=0, description="peak step size of the value network")
     target_kl: float | None = Field(
         default=0.1, gt=0, description="nats a token from the old policy that end an iteration early"
@@ -215,6 +247,33 @@ class Mix(Record):
 
     weight: float = Field(default=0.0, ge=0, description="coefficient of the rows' mean loss per token")
     rows: int = Field(default=16, gt=0, description="rows of one minibatch")
+
+
+class Constraint(Record):
+    """A bound that one reward's mean must keep; what breaking it costs is a multiplier that learns."""
+
+    at_least: float | None = Field(default=None, description="the mean score must not be lower")
+    at_most: float | None = Field(default=None, description="the mean score must not be higher")
+    multiplier: float = Field(default=1.0, gt=0, description="its starting value")
+    rate: float = Field(default=0.1, gt=0, description="step size of the multiplier's logarithm")
+    most: float = Field(default=10.0, gt=0, description="the largest multiplier")
+
+    @property
+    def direction(self) -> int:
+        """1 where higher scores are wanted, -1 where lower ones are."""
+        return 1 if self.at_most is None else -1
+
+    def violation(self, mean: float) -> float:
+        """How far a mean score is on the wrong side of the bound; below 0 within it."""
+        bound = self.at_least if self.at_most is None else self.at_most
+        assert bound is not None
+        return self.direction * (bound - mean)
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a constraint has one bound: at_least or at_most")
+        return self
 
 
 class PpoConfig(Record):
@@ -231,6 +290,12 @@ class PpoConfig(Record):
     kl: KlControl = KlControl()
     shape: RewardShape = RewardShape()
     mix: Mix = Mix()
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="coefficient of each reward by its name; `reward` has 1 unless given"
+    )
+    constraints: dict[str, Constraint] = Field(
+        default_factory=dict, description="bounds by the name of the reward whose mean must keep them"
+    )
     allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of prompts that may be too long")
     must_start_equal: bool = Field(default=True, description="stop unless policy and reference start equal")
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1.5e-4, eps=1e-5, schedule="linear")
@@ -239,6 +304,12 @@ class PpoConfig(Record):
     def _groups_have_two(self) -> Self:
         if self.baseline in ("group", "leave-one-out") and self.drawing.answers_per_prompt < 2:
             raise ValueError(f"baseline `{self.baseline}` needs drawing.answers_per_prompt of at least 2")
+        return self
+
+    @model_validator(mode="after")
+    def _bootstraps_have_a_value(self) -> Self:
+        if self.shape.truncated == "bootstrap" and self.baseline != "critic":
+            raise ValueError(f"truncated `bootstrap` needs a value network; baseline `{self.baseline}` has none")
         return self
 
 

@@ -50,16 +50,17 @@ def train_ppo(
     documents, for the supervised term.
 
     Raises:
-        UsageError: when value network and baseline do not go together.
+        UsageError: when value network and baseline, or rewards and their weights and constraints, do not go together, or
+            the longest answer does not fit the context.
         TrainingStopped: when a pre-flight check fails or a loss is not finite.
         DataError: when too many prompts are longer than the context allows.
     """
     policy = networks.policy
     if (networks.value is not None) != (cfg.baseline == "critic"):
         raise UsageError("a value network goes with the baseline `critic`, and with no other")
-    if isinstance(networks.reward, RewardModel):
-        _same_vocabulary(policy, networks.reward)
-        prepare(networks.reward.module)
+    for reward in networks.reward_models.values():
+        _same_vocabulary(policy, reward)
+        prepare(reward.module)
     for module in (policy.module, networks.reference, networks.value):
         if module is not None:
             prepare(module)
@@ -90,6 +91,12 @@ def _render_prompts(
     policy: LocalModel, prompts: Sequence[Prompt], cfg: PpoConfig
 ) -> tuple[list[Prompt], list[list[int]], dict[str, Any]]:
     room = (policy.context_length or math.inf) - cfg.drawing.max_new_tokens
+    if room < 1:
+        raise UsageError(
+            f"answers of up to {cfg.drawing.max_new_tokens} tokens leave no room for a prompt",
+            where=f"{policy.name}: a context of {policy.context_length} tokens",
+            hint="lower training.drawing.max_new_tokens",
+        )
     rendered = [list(policy.renderer.prompt(prompt.conversation)) for prompt in prompts]
     fits = [len(ids) <= room for ids in rendered]
     dropped = Counter({"too long": fits.count(False)})

@@ -1,7 +1,8 @@
 """Where the batches of reinforcement come from: the policy's own answers, drawn anew each iteration.
 
 Everything that decides what comes next is in `state_dict`: the iteration, epoch and minibatch, the answers drawn and
-what they are worth, the KL penalty, the curves. A run killed within an iteration goes on with the same answers.
+what they are worth, the KL penalty, multipliers and running moments of the rewards, the curves. A run killed within an
+iteration goes on with the same answers.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from alidade.errors import AlidadeError, TrainingStopped
 from alidade.models.base import Sampling
 from alidade.models.render import Renderer
 from alidade.records import Prompt
 from alidade.seeds import derive, generator
+from alidade.training.combined import CombinedReward
 from alidade.training.diagnose import check_engine, check_ratio, check_reference, check_scores
 from alidade.training.experience import (
     Experience,
@@ -26,6 +30,7 @@ from alidade.training.experience import (
     Scorer,
     build_experience,
     judge,
+    learned_from,
     measure,
     next_beta,
 )
@@ -35,7 +40,7 @@ from alidade.training.objectives.sft import TokenRow
 from alidade.training.packing import pack_rows, split_by_budget
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers, roll_out
-from alidade.training.settings import PpoConfig
+from alidade.training.settings import MAIN_REWARD, PpoConfig
 
 AVERAGED = ("policy_loss", "value_loss", "mix_loss", "clip_fraction", "update_kl")
 
@@ -55,10 +60,10 @@ class PpoSource:
     """Steps of PPO and its kin; the schedule and the progress bar count iterations."""
 
     def __init__(self, networks: Networks, task: PpoTask, cfg: PpoConfig, seed: int) -> None:
-        self.objective = PpoObjective(networks, cfg.updating, cfg.drawing.temperature)
+        self.objective = PpoObjective(networks, cfg.updating, cfg.drawing.temperature, cfg.kl.estimator_used)
         self.curves: list[dict[str, float]] = []
-        if not isinstance(networks.reward, RewardModel):  # other scores are not in standard deviations
-            cfg = cfg.model_copy(update={"shape": cfg.shape.model_copy(update={"score_clip": math.inf})})
+        bounds = dict.fromkeys(networks.rewards, math.inf) | dict.fromkeys(networks.reward_models, cfg.shape.score_clip)
+        self._reward = CombinedReward(bounds, cfg)
         self._networks, self._task, self._cfg, self._seed = networks, task, cfg, seed
         self._device = next(networks.policy.module.parameters()).device
         self._iteration = self._epoch = self._minibatch = 0
@@ -95,11 +100,15 @@ class PpoSource:
         stop_ids = self._task.renderer.stop_ids
         answers = roll_out(self._networks.policy.module, prompts, how, stop_ids, drawing.answers_per_prompt)
         budget = self._cfg.updating.tokens_at_once
-        packs = [pack for part in self._parts(answers, 0) for pack in pack_answers(answers, part, budget, self._device)]
-        judged = self._scored(judge(self._networks, answers, packs, drawing.temperature), chosen, answers)
+        blocks = [*self._parts(answers, 0), self._left_out(answers)]
+        packs = [pack for part in blocks for pack in pack_answers(answers, part, budget, self._device)]
+        judged = judge(self._networks, answers, packs, drawing.temperature)
+        scores = self._scores(judged, chosen, answers)
+        judged = replace(judged, scores=self._reward.combine(scores))
         experience = build_experience(answers, judged, self._beta, self._cfg)
         self._row = {"iteration": self._iteration, "beta": self._beta}
         self._row |= measure(answers, judged, experience, self._cfg)
+        self._row |= {"score": float(scores[MAIN_REWARD].mean())} | self._reward.measure()
         if self._iteration == 0:
             if self._cfg.must_start_equal:
                 check_reference(judged.log_probs, judged.reference)
@@ -122,12 +131,17 @@ class PpoSource:
             chosen.append(order[place])
         return chosen
 
-    def _scored(self, judged: Judgement, chosen: Sequence[int], answers: Answers) -> Judgement:
-        if not isinstance(self._networks.reward, RewardModel):
-            scores = self._ask(self._networks.reward, chosen, answers)
-            judged = replace(judged, scores=torch.tensor(scores, dtype=judged.scores.dtype, device=self._device))
-        check_scores(judged.scores)
-        return judged
+    def _scores(self, judged: Judgement, chosen: Sequence[int], answers: Answers) -> dict[str, Tensor]:
+        """Every answer's score by every reward, each in its own unit."""
+        scores: dict[str, Tensor] = {}
+        for name, reward in self._networks.rewards.items():
+            if isinstance(reward, RewardModel):
+                scores[name] = judged.by_model[name]
+            else:
+                given = self._ask(reward, chosen, answers)
+                scores[name] = torch.tensor(given, dtype=judged.scores.dtype, device=self._device)
+            check_scores(scores[name], name if self._networks.more else "")
+        return scores
 
     def _record_gold(self, chosen: Sequence[int], answers: Answers) -> None:
         if self._task.gold is not None:
@@ -136,16 +150,45 @@ class PpoSource:
     def _ask(self, scorer: Scorer, chosen: Sequence[int], answers: Answers) -> list[float]:
         prompts = [self._task.prompts[chosen[place]] for place in answers.places]
         texts = [self._task.renderer.decode(tokens) for tokens in answers.tokens]
-        return scorer(prompts, texts, answers.finished)
+        try:
+            scores = scorer(prompts, texts, answers.finished)
+        except AlidadeError as error:
+            where = ", ".join(part for part in (error.where, f"iteration {self._iteration}") if part)
+            raise type(error)(error.what, where=where, hint=error.hint) from error
+        if len(scores) != len(texts):
+            raise TrainingStopped(
+                f"a reward gave {len(scores)} scores to {len(texts)} answers",
+                where=f"iteration {self._iteration}",
+                hint="a reward gives one number to every answer, in their order",
+            )
+        return scores
 
     def _parts(self, answers: Answers, epoch: int) -> list[list[int]]:
-        """The answers of each minibatch of an epoch; those to one prompt stay together and share it."""
+        """The answers of each minibatch of an epoch that are learned from; those to one prompt stay together and share it."""
         copies = self._cfg.drawing.answers_per_prompt
         order = list(range(len(answers.prompts)))
         generator(self._seed, "minibatches", self._iteration, epoch).shuffle(order)
         count = min(self._cfg.updating.minibatches, len(order))
         parts = [order[part * len(order) // count : (part + 1) * len(order) // count] for part in range(count)]
-        return [[place * copies + copy for place in part for copy in range(copies)] for part in parts]
+        learned = set(learned_from(answers, self._cfg.shape))
+        chosen = [[place * copies + copy for place in part for copy in range(copies)] for part in parts]
+        kept = [[answer for answer in part if answer in learned] for part in chosen]
+        return [part for part in kept if part]
+
+    def _left_out(self, answers: Answers) -> list[int]:
+        """The answers that no minibatch has.
+
+        Raises:
+            TrainingStopped: when none is left to learn from.
+        """
+        learned = set(learned_from(answers, self._cfg.shape))
+        if not learned:
+            raise TrainingStopped(
+                f"all {len(answers.tokens)} answers were cut before their end, and cut answers are masked",
+                where=f"iteration {self._iteration}",
+                hint="raise drawing.max_new_tokens, or learn that cut answers are bad with shape.truncated: penalise",
+            )
+        return [place for place in range(len(answers.tokens)) if place not in learned]
 
     def _step(self, answers: Answers, experience: Experience) -> list[AnswerBatch | MixBatch]:
         part = self._parts(answers, self._epoch)[self._minibatch]
@@ -186,6 +229,7 @@ class PpoSource:
         averages = {name: fmean(step[name] for step in self._steps if name in step) for name in sorted(names)}
         self.curves.append({**self._row, **averages, "steps": len(self._steps)})
         self._beta = next_beta(self._beta, self._row["kl"], answers, self._cfg.kl)
+        self._reward.learn()
         self._iteration += 1
         self._epoch = self._minibatch = 0
         self._drawn, self._row, self._steps = None, {}, []
@@ -200,6 +244,7 @@ class PpoSource:
             "epoch": self._epoch,
             "minibatch": self._minibatch,
             "beta": self._beta,
+            "reward": self._reward.state_dict(),
             "stopped": self._stopped,
             "drawn": drawn,
             "row": self._row,
@@ -212,6 +257,7 @@ class PpoSource:
         self._iteration, self._epoch, self._minibatch = state["iteration"], state["epoch"], state["minibatch"]
         self._beta, self._stopped = state["beta"], state["stopped"]
         self._row, self._steps = state["row"], state["steps"]
+        self._reward.load_state_dict(state["reward"])
         self.curves[:] = state["curves"]
         drawn = state["drawn"]
         self._drawn = None

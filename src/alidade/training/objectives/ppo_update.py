@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from alidade.training.experience import Experience, Networks
 from alidade.training.fit import Loss
-from alidade.training.lm import hidden_states, token_nll, token_scores
-from alidade.training.losses import clipped_policy_loss, clipped_value_loss, kl_k3
+from alidade.training.lm import TokenScores, hidden_states, token_nll, token_scores
+from alidade.training.losses import KL_ESTIMATORS, clipped_policy_loss, clipped_value_loss, kl_k3
 from alidade.training.packing import Packed
-from alidade.training.settings import Updating
+from alidade.training.settings import Estimator, Updating
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,15 @@ class MixBatch:
 
 @dataclass(frozen=True)
 class PpoObjective:
-    """Mean clipped policy loss per answer token, the loss of a value network, a KL term, and the loss of mixed-in rows."""
+    """Mean clipped policy loss per answer token, less a bonus for entropy; the loss of a value network, a KL term, mixed-in rows.
+
+    `estimator` is that of a KL that is a term of the loss.
+    """
 
     networks: Networks
     updating: Updating
     temperature: float
+    estimator: Estimator = "k3"
 
     def weight(self, batch: AnswerBatch | MixBatch) -> float:
         """Answer tokens; mixed-in rows bring their weight with them."""
@@ -51,11 +55,15 @@ class PpoObjective:
 
     def log_probs(self, packed: Packed) -> Float[Tensor, " targets"]:
         """The policy's log-probabilities of the answer tokens, with gradient."""
+        return self._scores(packed).log_probs
+
+    def _scores(self, packed: Packed) -> TokenScores:
         states = hidden_states(self.networks.policy.module, packed)[packed.predictors]
-        return token_scores(self.networks.policy.module, states, packed.targets, self.temperature).log_probs
+        return token_scores(self.networks.policy.module, states, packed.targets, self.temperature)
 
     def _answer_loss(self, batch: AnswerBatch) -> Loss:
-        log_probs, drawn, how = self.log_probs(batch.packed), batch.drawn, self.updating
+        scored, drawn, how = self._scores(batch.packed), batch.drawn, self.updating
+        log_probs = scored.log_probs
         policy, clipped = clipped_policy_loss(log_probs, drawn.log_probs, drawn.advantages, how.clip)
         total = policy.sum()
         sums = {"policy_loss": policy, "clip_fraction": clipped}
@@ -65,7 +73,9 @@ class PpoObjective:
             total = total + how.value_weight * value.sum()
             sums["value_loss"] = value
         if batch.beta:
-            total = total + batch.beta * kl_k3(log_probs, drawn.reference).sum()
+            total = total + batch.beta * KL_ESTIMATORS[self.estimator](log_probs, drawn.reference).sum()
+        if how.entropy:
+            total = total - how.entropy * scored.entropy.sum()
         with torch.no_grad():
             sums["update_kl"] = kl_k3(drawn.log_probs, log_probs)
         return Loss(total, {name: part.detach().sum() for name, part in sums.items()})
