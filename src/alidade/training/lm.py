@@ -6,14 +6,17 @@ hand-written gradients, any other head is checkpointed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from alidade.errors import ModelError
 from alidade.models.attention import attach, unwrapped
@@ -30,24 +33,59 @@ class TokenScores:
     entropy: Float[Tensor, " targets"]
 
 
-def prepare(module: nn.Module) -> nn.Module:
-    """Switch `module` to packed attention and its dropout off; gradients do not need training mode."""
+def prepare(module: nn.Module, checkpointing: bool = False) -> nn.Module:
+    """Switch `module` to packed attention and its dropout off; gradients do not need training mode.
+
+    With `checkpointing`, a layer keeps its input only and is computed again in the backward pass.
+
+    Source: Chen et al. 2016, arXiv 1604.06174.
+
+    Raises:
+        ModelError: when the architecture does not say what its layers are.
+    """
     attach(module)
+    model = unwrapped(module)
+    if checkpointing and not _layers(model):
+        raise ModelError(
+            "the architecture does not say which of its parts can be computed again",
+            where=type(model).__name__,
+            hint="leave checkpointing off and lower tokens_at_once",
+        )
+    model.recomputes_layers = checkpointing
     return module.eval()
+
+
+def _layers(model: nn.Module) -> list[nn.Module]:
+    return [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
+
+
+@contextmanager
+def _recomputed(model: nn.Module) -> Iterator[None]:
+    """Layers that keep nothing but their input for the backward pass.
+
+    transformers' own switch works in training mode only, which would bring dropout back.
+    """
+    layers: list[Any] = _layers(model) if getattr(model, "recomputes_layers", False) else []
+    for layer in layers:
+        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
 
 
 def hidden_states(module: nn.Module, packed: Packed) -> Float[Tensor, "tokens width"]:
     """The trunk's last hidden states of a packed row."""
-    return (
-        unwrapped(module)
-        .base_model(
+    model = unwrapped(module)
+    with _recomputed(model):
+        out = model.base_model(
             input_ids=packed.ids[None],
             position_ids=packed.segments.position_ids,
             segments=packed.segments,
             use_cache=False,
         )
-        .last_hidden_state[0]
-    )
+    return out.last_hidden_state[0]
 
 
 def _head(module: nn.Module) -> Any:

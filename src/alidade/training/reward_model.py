@@ -41,8 +41,8 @@ class RewardModel:
         return replace(self, mean=mean, std=std)
 
 
-def new_reward_model(model: LocalModel, seed: int) -> RewardModel:
-    """A reward model on a copy of `model`'s trunk; its head is drawn from N(0, 1 / (width + 1)).
+def new_reward_model(model: LocalModel, seed: int, *, shared: bool = False) -> RewardModel:
+    """A reward model on a copy of `model`'s trunk, or on the very same weights; its head is drawn from N(0, 1 / (width + 1)).
 
     Raises:
         ModelError: when transformers knows no classifier of this architecture.
@@ -55,15 +55,16 @@ def new_reward_model(model: LocalModel, seed: int) -> RewardModel:
     config.pad_token_id = model.renderer.pad_id
     config.architectures = None
     try:
-        module = AutoModelForSequenceClassification.from_config(config)
+        with torch.device("meta"):
+            module = AutoModelForSequenceClassification.from_config(config)
     except ValueError as error:
         raise ModelError("no reward model can be made from this architecture", where=model.name) from error
-    module.base_model.load_state_dict(source.base_model.state_dict())
+    kept = {id(weight): weight for weight in source.base_model.parameters()} if shared else {}
+    setattr(module, module.base_model_prefix, copy.deepcopy(source.base_model, dict[int, Any](kept)))
     width = module.score.weight.shape[1]
     chance = torch.Generator().manual_seed(derive(seed, "reward head"))
-    with torch.no_grad():
-        module.score.weight.copy_(torch.randn(1, width, generator=chance) / (width + 1) ** 0.5)
-    module.to(source.dtype).to(source.device)
+    head = torch.randn(1, width, generator=chance) / (width + 1) ** 0.5
+    module.score.weight = nn.Parameter(head.to(source.dtype).to(source.device))
     prepare(module)
     return RewardModel(module, model.tokenizer, model.renderer, model.context_length)
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from alidade.records import Record
 
 Noise = Literal["smoothed", "robust"]
+CHECKPOINTING = "layers are computed again in the backward pass: the same gradients in less memory and more time"
 
 
 class OptimiserConfig(Record):
@@ -50,6 +51,7 @@ class Batching(Record):
     tokens_at_once: int = Field(
         default=4096, gt=0, description="tokens of one forward pass; affects speed and memory only"
     )
+    checkpointing: bool = Field(default=False, description=CHECKPOINTING)
 
 
 class LoraConfig(Record):
@@ -77,6 +79,7 @@ class PretrainConfig(Record):
     context: int = Field(default=256, gt=1, description="tokens of one row")
     rows: int = Field(default=16, gt=0, description="rows of one step")
     rows_at_once: int = Field(default=16, gt=0, description="rows of one forward pass")
+    checkpointing: bool = Field(default=False, description=CHECKPOINTING)
     heldout_every: int = Field(default=100, gt=0, description="steps between two measurements of held-out loss")
     heldout_rows: int = Field(default=64, ge=0, description="held-out rows of `context` tokens per source")
     optimiser: OptimiserConfig = OptimiserConfig(
@@ -240,6 +243,7 @@ class Updating(Record):
         default=0.1, gt=0, description="nats a token from the old policy that end an iteration early"
     )
     tokens_at_once: int = Field(default=4096, gt=0, description="tokens of one forward pass")
+    checkpointing: bool = Field(default=False, description=CHECKPOINTING)
 
 
 class Mix(Record):

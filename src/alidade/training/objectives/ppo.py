@@ -5,7 +5,6 @@ PPO holds an answer against a value network; GRPO, RLOO and REINFORCE++ against 
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from alidade.training.diagnose import symptoms
 from alidade.training.experience import Networks, Scorer
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
+from alidade.training.lora import twin
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
@@ -31,8 +31,8 @@ NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out":
 
 
 def value_from_reward(reward: RewardModel) -> nn.Module:
-    """A value network that starts as the reward model, head included."""
-    return copy.deepcopy(reward.module)
+    """A value network that starts as the reward model, head included, and stands on the same weights where those are frozen."""
+    return twin(reward.module)
 
 
 def train_ppo(
@@ -63,7 +63,7 @@ def train_ppo(
         prepare(reward.module)
     for module in (policy.module, networks.reference, networks.value):
         if module is not None:
-            prepare(module)
+            prepare(module, cfg.updating.checkpointing)
     kept, ids, counts = _render_prompts(policy, prompts, cfg)
     rows, mixed_counts = _render_mixed(policy, mixed, cfg)
     counts["mixed"] = mixed_counts

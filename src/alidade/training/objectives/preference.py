@@ -168,7 +168,8 @@ def train_preferences(
         DataError: when more rows are lost than the limits allow, or rankings come with a share of flipped labels.
         TrainingStopped: when an answer's score depends on what is packed beside it, or a loss is not finite.
     """
-    module, cfg = prepare(model.module), loss.cfg
+    cfg = loss.cfg
+    module = prepare(model.module, cfg.batching.checkpointing)
     device = next(module.parameters()).device
     grouped = group_parts(model.renderer, model.context_length, (rows, heldout), cfg)
     train, test = (_referenced(module, part, loss) for part in (grouped.train, grouped.heldout))

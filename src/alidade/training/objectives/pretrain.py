@@ -86,7 +86,7 @@ def train_text(
     _refuse_short(files, sizes, cfg.context)
     plan = plan_windows(sizes, [file.weight for file in files], steps * cfg.rows, cfg.context, run.seed)
     device = next(module.parameters()).device
-    prepare(module)
+    prepare(module, cfg.checkpointing)
     optimiser = AdamW([Part("model", module)], cfg.optimiser)
     objective = NextTokenObjective()
     fit = Fit(module, objective, WindowSource(texts, plan, cfg, device), optimiser, run)

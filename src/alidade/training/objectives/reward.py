@@ -66,7 +66,7 @@ def train_reward(
         DataError: when more rows are lost than the limits allow, or rankings come with a share of flipped labels.
         TrainingStopped: when a loss is not finite.
     """
-    module = prepare(reward.module)
+    module = prepare(reward.module, cfg.batching.checkpointing)
     device = next(module.parameters()).device
     grouped = group_parts(reward.renderer, reward.context_length, (rows, heldout), cfg)
     source = ShuffledRows(

@@ -67,7 +67,7 @@ def train_sft(model: LocalModel, rows: Sequence[Demonstration], cfg: SftConfig, 
         DataError: when more rows are lost than the limits allow.
         TrainingStopped: when a loss is not finite.
     """
-    module = prepare(model.module)
+    module = prepare(model.module, cfg.batching.checkpointing)
     items, counts = render_rows(model, rows, cfg.limits)
     device = next(module.parameters()).device
 
