@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast check lint types layers format docs
+.PHONY: help setup align test fast kill-tests check lint types layers format docs
 
 help:  ## Show this help
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: $(READY)  ## Make the virtual environment (.venv) with everything in it
 
@@ -27,6 +27,9 @@ test: $(READY)  ## Run every test (slow ones too)
 
 fast: $(READY)  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+kill-tests: $(READY)  ## Kill each training ten times: the end must be the same bytes
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kill_trainings
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,26 +1,46 @@
 """What must not matter does not: how a step is cut, what stands beside a row, whether gradients are asked for."""
 
 import copy
+import dataclasses
+import math
 
 import pytest
 import torch
 
 from alidade.errors import TrainingStopped
+from alidade.models.base import Sampling
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
-from alidade.records import Comparison, Conversation, Prompt
-from alidade.training.experience import Networks
+from alidade.records import Comparison, Conversation, Demonstration, Prompt
+from alidade.training.experience import Experience, Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.judgements import collate_groups, group_rows
-from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.lm import answer_scores, hidden_states, prepare, token_scores
+from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.objectives.reward import RewardObjective
+from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
+from alidade.training.objectives.preference import train_preferences
+from alidade.training.objectives.reward import RewardObjective, train_reward
+from alidade.training.objectives.sft import train_sft
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Tree, pack_rows, pack_trees
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
-from alidade.training.settings import Drawing, ModelShape, OptimiserConfig, PpoConfig
+from alidade.training.rollouts import pack_answers, roll_out
+from alidade.training.settings import (
+    Batching,
+    DpoConfig,
+    Drawing,
+    GrpoConfig,
+    ModelShape,
+    OptimiserConfig,
+    PpoConfig,
+    RewardConfig,
+    RewardShape,
+    SftConfig,
+    Updating,
+)
 
 
 def model(dtype=torch.float32):
@@ -80,7 +100,11 @@ def networks(policy, reference):
     return Networks(policy, reference, reward, value_from_reward(reward))
 
 
-PROMPTS = [Prompt(id=str(place), conversation=Conversation.ask(f"what {place}")) for place in range(4)]
+def prompts(count):
+    return [Prompt(id=str(place), conversation=Conversation.ask(f"what {place}")) for place in range(count)]
+
+
+PROMPTS = prompts(4)
 CFG = PpoConfig(iterations=1, drawing=Drawing(prompts=4, max_new_tokens=6))
 
 
@@ -128,3 +152,89 @@ def test_ppo_does_not_start_with_a_network_that_is_random():
     policy.module.model.norm = torch.nn.Sequential(policy.module.model.norm, Drifting())
     with pytest.raises(TrainingStopped):
         train_ppo(nets, PROMPTS, cfg, TrainingRun())
+
+
+def answers_of(policy, copies):
+    ids = [policy.renderer.prompt(prompt.conversation) for prompt in prompts(8)]
+    how = Sampling(temperature=1.0, max_new_tokens=6, seed=1)
+    return roll_out(policy.module, ids, how, policy.renderer.stop_ids, copies)
+
+
+@pytest.mark.parametrize(("name", "copies"), [("ppo", 1), ("grpo", 3)])
+def test_eight_prompts_at_once_equal_eight_times_one_prompt_for_reinforcement(name, copies):
+    policy = model()
+    answers = answers_of(policy, copies)
+    count, chance = answers.starts[-1], torch.Generator().manual_seed(0)
+    drawn = Experience(*(torch.randn(count, generator=chance) / 10 for _ in range(5)))
+    nets = networks(policy, None) if name == "ppo" else Networks(policy, None, lambda *asked: [], None)
+    objective = PpoObjective(nets, Updating(), 1.0)
+
+    def whole(tokens_at_once):
+        packs = pack_answers(answers, range(len(answers.tokens)), tokens_at_once, torch.device("cpu"))
+        batches = [AnswerBatch(pack.packed, drawn.at(pack.where), beta=0.1) for pack in packs]
+        return len(batches), gradient(policy.module, objective, batches)
+
+    (one, together), (eight, apart) = whole(10_000), whole(1)
+    assert (one, eight) == (1, 8)
+    assert torch.allclose(together, apart, atol=1e-5)
+    assert together.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_rows_padded_on_either_side_have_the_log_probabilities_and_scores_of_packed_ones(side):
+    policy = model()
+    reward = new_reward_model(policy, 0)
+    answers = answers_of(policy, 1)
+    packed = pack_answers(answers, range(8), 10_000, torch.device("cpu"))[0].packed
+    ours = token_scores(policy.module, hidden_states(policy.module, packed)[packed.predictors], packed.targets)
+    scores = answer_scores(reward.module, hidden_states(reward.module, packed)[packed.ends])
+    rows = [prompt + tokens for prompt, tokens in zip(answers.prompts, answers.tokens, strict=True)]
+    width = max(map(len, rows)) + 3
+    for row, tokens, log_probs, score in zip(
+        rows, answers.tokens, ours.log_probs.split(packed.lengths), scores, strict=True
+    ):
+        pads = [policy.renderer.pad_id] * (width - len(row))
+        ids, mask = pads + row, [0] * len(pads) + [1] * len(row)
+        if side == "right":
+            ids, mask = row + pads, [1] * len(row) + [0] * len(pads)
+        end = width if side == "left" else len(row)
+        seen = {"input_ids": torch.tensor([ids]), "attention_mask": torch.tensor([mask])}
+        seen["position_ids"] = (seen["attention_mask"].cumsum(1) - 1).clamp(min=0)
+        table = policy.module(**seen).logits[0].log_softmax(-1)
+        expected = [table[end - len(tokens) + place - 1, token] for place, token in enumerate(tokens)]
+        assert torch.allclose(log_probs, torch.stack(expected), atol=1e-5)
+        hidden = reward.module.base_model(**seen).last_hidden_state[0, end - 1]
+        assert score.item() == pytest.approx(reward.module.score(hidden).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", ["sft", "reward", "dpo", "ppo", "grpo"])
+def test_a_batch_of_one_trains(algorithm):
+    policy, run, one = model(), TrainingRun(), Batching(rows=1)
+    row = Comparison(id="one", prompt=Conversation.ask("what"), left="yes", right="no", label_prob=1.0)
+    drawing = Drawing(prompts=1, answers_per_prompt=2 if algorithm == "grpo" else 1, max_new_tokens=4)
+    shape = RewardShape(unfinished_score=None)
+    nets = networks(policy, copy.deepcopy(policy.module))
+    by_chance = dataclasses.replace(nets, value=None, reward=lambda p, texts, f: [float(one) for one in range(len(p))])
+    trained, train = {
+        "sft": (
+            policy.module,
+            lambda: train_sft(
+                policy, [Demonstration(id="one", prompt=row.prompt, answer="yes")], SftConfig(batching=one), run
+            ),
+        ),
+        "reward": (
+            nets.reward.module,
+            lambda: train_reward(nets.reward, [row], [row], RewardConfig(batching=one), run)[1],
+        ),
+        "dpo": (policy.module, lambda: train_preferences(policy, [row], [row], DpoLoss(DpoConfig(batching=one)), run)),
+        "ppo": (policy.module, lambda: train_ppo(nets, PROMPTS[:1], PpoConfig(iterations=1, drawing=drawing), run)),
+        "grpo": (
+            policy.module,
+            lambda: train_ppo(by_chance, PROMPTS[:1], GrpoConfig(iterations=1, drawing=drawing, shape=shape), run),
+        ),
+    }[algorithm]
+    before = copy.deepcopy(list(trained.parameters()))
+    result = train()
+    assert len(result.history) >= 1
+    assert all(math.isfinite(value) for value in result.history[0].values())
+    assert not all(torch.equal(weight, was) for weight, was in zip(trained.parameters(), before, strict=True))

@@ -11,9 +11,11 @@ from alidade.training.losses import (
     clipped_policy_loss,
     clipped_value_loss,
     gae,
+    group_advantages,
     kl_k1,
     kl_k2,
     kl_k3,
+    leave_one_out_advantages,
     masked_mean,
     plackett_luce,
     whiten,
@@ -129,3 +131,12 @@ def test_the_three_kl_estimators_agree_in_the_mean_and_k3_is_never_negative():
     assert (weights * kl_k3(p, q)).sum().item() == pytest.approx(exact.item())
     assert (weights * kl_k2(p, q)).sum().item() == pytest.approx(exact.item(), rel=0.3)
     assert (kl_k3(p, q) >= 0).all()
+
+
+@pytest.mark.parametrize("advantages", [group_advantages, leave_one_out_advantages])
+def test_the_advantages_of_a_group_sum_to_0(advantages):
+    scores = torch.randn(20, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3 + 7
+    found = advantages(torch.cat([scores, torch.full((1, 5), 2.0, dtype=torch.float64)]))
+    assert torch.allclose(found.sum(dim=1), torch.zeros(21, dtype=torch.float64), atol=1e-12)
+    assert found[:20].abs().min() > 0
+    assert found[20].tolist() == [0.0] * 5

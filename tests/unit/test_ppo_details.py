@@ -18,16 +18,17 @@ from alidade.models.base import Sampling
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Prompt
-from alidade.training.experience import Networks, final_scores, judge
-from alidade.training.fit import TrainingRun
+from alidade.training.experience import Judgement, Networks, build_experience, final_scores, judge
+from alidade.training.fit import TrainingRun, steps
 from alidade.training.judgements import group_rows
 from alidade.training.lm import hidden_states, prepare, token_scores
 from alidade.training.lora import add_lora
-from alidade.training.losses import gae, whiten
+from alidade.training.losses import clipped_policy_loss, clipped_value_loss, gae, kl_k1, kl_k3, whiten
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
-from alidade.training.objectives.ppo_update import AnswerBatch
+from alidade.training.objectives.sft import heldout_nll
 from alidade.training.optimise import AdamW, Part
+from alidade.training.packing import Tree, pack_trees
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.rollouts import Answers, pack_answers, roll_out
@@ -54,8 +55,8 @@ def model(dtype=torch.float32):
     tokenizer = train_tokenizer(["User: what is red Assistant: yes no blue"] * 5, 300)
     module = new_model(ModelShape(hidden=16, ffn=32, layers=1, heads=1, context=64), tokenizer, 0, dtype)
     with torch.no_grad():
-        # Answers of a few tokens: the stop token is made likely.
-        module.get_input_embeddings().weight.mul_(3)
+        # Answers of many lengths, not all of them finished: in some states the stop token is likely.
+        module.get_input_embeddings().weight.mul_(3)[tokenizer.eos_token_id].mul_(15)
     return LocalModel("tiny", prepare(module), tokenizer, Renderer(tokenizer), 64)
 
 
@@ -96,7 +97,8 @@ def test_01_the_stop_token_is_never_masked():
     row = policy.renderer.row(Conversation.ask("what"), "yes")
     assert row.ids[-1] == stop
     assert row.trained[-1]
-    assert policy.renderer.pad_id != stop
+    policy.tokenizer.pad_token = policy.tokenizer.eos_token
+    assert Renderer(policy.tokenizer).pad_id != stop
 
 
 def test_02_results_do_not_depend_on_padding_because_there_is_none():
@@ -107,6 +109,8 @@ def test_02_results_do_not_depend_on_padding_because_there_is_none():
     assert torch.allclose(together.scores, apart.scores, atol=1e-5)
     (pack,) = pack_answers(answers, range(len(answers.tokens)), 10_000, CPU)
     assert len(pack.packed.ids) == sum(map(len, answers.prompts)) + sum(map(len, answers.tokens))
+    tree = pack_trees([Tree([5, 6, 7], [[8, 9], [10, 11, 12]]), Tree([13, 14], [[15]])])
+    assert tree.segments.position_ids[0].tolist() == [0, 1, 2, 3, 4, 3, 4, 5, 0, 1, 2]
 
 
 def test_03_an_answer_is_cut_after_its_first_stop_token():
@@ -134,10 +138,11 @@ def test_05_an_answer_without_stop_token_gets_a_fixed_score_instead_of_its_own()
     assert scores.tolist() == pytest.approx([2.9, -1.0])
 
 
-def test_06_nothing_comes_after_the_last_token_of_an_answer():
+def test_06_a_cut_answer_is_an_end_with_a_score_of_its_own_and_nothing_comes_after_it():
     rewards, values = torch.zeros(1, 3), torch.tensor([[0.0, 0.0, 4.0]])
     advantages = gae(rewards, values, torch.tensor([[True, True, False]]), 1.0, 0.95)
     assert advantages.tolist() == [[0, 0, 0]]
+    assert RewardShape().unfinished_score == -1.0
 
 
 def test_07_the_score_lands_on_the_stop_token_and_not_one_later():
@@ -145,16 +150,21 @@ def test_07_the_score_lands_on_the_stop_token_and_not_one_later():
     cfg = PpoConfig(drawing=SMALL, kl=KlControl(beta=0.0), shape=RewardShape(lam=1.0))
     drawn = source(nets, cfg)
     answers, experience = drawn._draw()
+    assert len(set(answers.finished)) == 2
     scores = final_scores(judged(nets, answers).scores, answers.finished, cfg.shape)
     last = torch.tensor(answers.starts[1:]) - 1
     assert torch.allclose(experience.returns[last], scores, atol=1e-5)
 
 
-def test_08_prompt_tokens_get_neither_reward_nor_loss():
+def test_08_prompt_tokens_and_the_room_beside_short_answers_get_neither_reward_nor_loss():
     nets = networks()
     answers = draw(nets)
     packs = pack_answers(answers, range(len(answers.tokens)), 4096, CPU)
     assert sum(len(pack.packed.targets) for pack in packs) == sum(map(len, answers.tokens))
+    assert len(set(map(len, answers.tokens))) > 1
+    advantages = build_experience(answers, judged(nets, answers), 0.1, PpoConfig()).advantages
+    assert advantages.mean().item() == pytest.approx(0, abs=1e-5)
+    assert advantages.var(correction=0).item() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.7])
@@ -167,6 +177,10 @@ def test_09_drawing_reference_and_update_share_the_temperature(temperature):
     assert torch.equal(column.log_probs, column.reference)
     other = judged(nets, answers, 1.0)
     assert not torch.allclose(other.log_probs, column.log_probs, atol=1e-2)
+    drawing = SMALL.model_copy(update={"temperature": temperature, "engine_gap": 1e-4})
+    drawn = source(nets, PpoConfig(drawing=drawing))
+    (batch,) = next(iter(drawn))
+    assert torch.equal(drawn.objective.log_probs(batch.packed), batch.drawn.log_probs)
 
 
 def test_10_the_engine_draws_from_the_whole_distribution():
@@ -209,8 +223,6 @@ def test_13_at_the_start_kl_is_0_and_the_first_ratio_of_every_iteration_is_1():
     nets = networks()
     drawn = source(nets, PpoConfig(iterations=3, drawing=SMALL, optimiser=FAST))
     optimiser = AdamW([Part("policy", nets.policy.module), Part("value", nets.value)], FAST)
-    from alidade.training.fit import steps
-
     first_of_iteration = True
     for report in steps(nets.policy.module, drawn.objective, drawn, optimiser):
         if first_of_iteration:
@@ -220,6 +232,10 @@ def test_13_at_the_start_kl_is_0_and_the_first_ratio_of_every_iteration_is_1():
     assert drawn.curves[0]["kl"] == 0
     assert drawn.curves[0]["kl_k3"] == 0
     assert drawn.curves[-1]["kl"] != 0
+    with torch.no_grad():
+        nets.reference.get_input_embeddings().weight.add_(0.01)
+    with pytest.raises(TrainingStopped, match="policy and reference differ"):
+        source(nets, PpoConfig(drawing=SMALL))._draw()
 
 
 def test_14_scores_are_normalised_before_they_are_used():
@@ -229,22 +245,27 @@ def test_14_scores_are_normalised_before_they_are_used():
     assert torch.allclose(judged(shifted, answers).scores, judged(nets, answers).scores * 2 - 4, atol=1e-5)
 
 
-def test_15_the_value_network_starts_as_the_reward_model_head_included():
+def test_15_the_reward_head_starts_small_and_the_value_network_as_the_reward_model_head_included():
+    heads = [new_reward_model(model(), seed).module.score.weight for seed in range(40)]
+    assert torch.cat(heads).std().item() == pytest.approx(1 / math.sqrt(16 + 1), rel=0.1)
     reward = new_reward_model(model(), 0)
     value = value_from_reward(reward)
     assert torch.equal(value.score.weight, reward.module.score.weight)
     assert value.score.weight.data_ptr() != reward.module.score.weight.data_ptr()
 
 
-def test_16_an_adaptive_penalty_changes_from_iteration_to_iteration():
+def test_16_each_token_pays_for_its_log_ratio_and_an_adaptive_penalty_moves_with_each_iteration():
+    answers, column = Answers([[5]], [0], [[7, 8]], [True], [[-1.0, -1.0]]), torch.tensor
+    made = Judgement(column([-1.0, -2.0]), column([-1.5, -1.0]), column([0.0, 0.0]), column([0.0, 0.0]), column([2.0]))
+    plain = PpoConfig(shape=RewardShape(lam=1.0))
+    assert build_experience(answers, made, 0.1, plain).returns.tolist() == pytest.approx([2.0 + 0.1 - 0.05, 2.0 + 0.1])
     kl = KlControl(beta=0.1, target=6.0, horizon=100)
     result = train_ppo(networks(), prompts(), PpoConfig(iterations=2, drawing=SMALL, kl=kl), TrainingRun())
     assert [row["beta"] for row in result.history] == pytest.approx([0.1, 0.1 * (1 - 0.2 * 12 / 100)])
 
 
-def test_17_log_ratios_are_bounded_before_they_are_exponentiated():
-    from alidade.training.losses import clipped_policy_loss, kl_k3
-
+def test_17_the_rewards_penalty_is_k1_and_log_ratios_are_bounded_before_they_are_exponentiated():
+    assert kl_k1(torch.tensor([-2.0]), torch.tensor([-1.0])).tolist() == [-1.0]
     far = torch.tensor([500.0])
     assert torch.isfinite(kl_k3(-far, far)).all()
     assert torch.isfinite(clipped_policy_loss(far, -far, torch.tensor([-1.0]), 0.2)[0]).all()
@@ -252,6 +273,8 @@ def test_17_log_ratios_are_bounded_before_they_are_exponentiated():
 
 def test_18_reward_whitening_keeps_the_mean_and_advantage_whitening_removes_it():
     values, mask = torch.tensor([[1.0, 5.0, 9.0]]), torch.tensor([[True, True, False]])
+    assert whiten(values, mask)[mask].tolist() == pytest.approx([-1, 1])
+    assert PpoConfig().shape.whiten is False
     assert whiten(values, mask, shift_mean=False)[mask].mean().item() == pytest.approx(3)
     assert whiten(values, mask)[mask].mean().item() == pytest.approx(0, abs=1e-6)
     assert whiten(values, mask)[~mask].item() == 0
@@ -266,16 +289,35 @@ def test_19_every_epoch_visits_every_answer_once_in_a_fresh_order():
     assert [len(part) for part in one] == [4, 4, 4]
 
 
+def test_19b_discount_clipping_and_value_weight_are_ppos_usual_ones():
+    cfg = PpoConfig()
+    assert (cfg.shape.gamma, cfg.shape.lam) == (1.0, 0.95)
+    assert (cfg.updating.clip, cfg.updating.value_clip, cfg.updating.value_weight) == (0.2, 0.2, 0.1)
+    one = torch.tensor
+    clipped, used = clipped_policy_loss(one([1.0]), one([0.0]), one([1.0]), 0.2)
+    assert (clipped.item(), used.item()) == (pytest.approx(-1.2), True)
+    assert clipped_value_loss(one([2.0]), one([0.0]), one([2.0]), 0.2).item() == pytest.approx(0.5 * 1.8**2)
+    nets = networks()
+    drawn = source(nets, PpoConfig(drawing=SMALL))
+    batch = next(iter(drawn))[0]
+    far = dataclasses.replace(batch, drawn=dataclasses.replace(batch.drawn, returns=batch.drawn.returns + 3))
+    loss = drawn.objective.loss(nets.policy.module, far)
+    weighed = loss.sums["policy_loss"] + 0.1 * loss.sums["value_loss"]
+    assert loss.total.item() == pytest.approx(weighed.item(), rel=1e-5)
+
+
 def test_20_adams_epsilon_is_1e_minus_5_and_the_rate_falls_once_an_iteration():
     cfg = PpoConfig(iterations=2, drawing=SMALL)
     assert cfg.optimiser.eps == 1e-5
     nets = networks()
     drawn = source(nets, cfg)
     optimiser = AdamW([Part("policy", nets.policy.module), Part("value", nets.value)], cfg.optimiser)
-    from alidade.training.fit import steps
-
     rates = [report.values["rate"] for report in steps(nets.policy.module, drawn.objective, drawn, optimiser)]
     assert rates == [1.0] * 4 + [0.5] * 4
+    layer = nn.Linear(1, 1, bias=False)
+    before, layer.weight.grad = layer.weight.item(), torch.full((1, 1), 1e-5)
+    AdamW([Part("policy", layer)], OptimiserConfig(learning_rate=0.1)).step(1.0)
+    assert before - layer.weight.item() == pytest.approx(0.1 / 2, rel=1e-3)  # gradient / (|gradient| + eps)
 
 
 def test_21_gradients_are_clipped_for_each_network():
@@ -291,21 +333,16 @@ def test_21_gradients_are_clipped_for_each_network():
 
 
 def test_22_token_means_divide_by_the_tokens_of_the_whole_step():
-    nets = networks()
-    drawn = source(nets, PpoConfig(drawing=SMALL))
-    answers, experience = drawn._draw()
+    def first_step(tokens_at_once):
+        nets = networks()
+        cfg = PpoConfig(drawing=SMALL, updating=Updating(minibatches=1, tokens_at_once=tokens_at_once))
+        drawn = source(nets, cfg)
+        optimiser = AdamW([Part("policy", nets.policy.module), Part("value", nets.value)], FAST)
+        values = next(steps(nets.policy.module, drawn.objective, drawn, optimiser)).values
+        assert values["weight"] == sum(map(len, drawn._drawn[0].tokens))
+        return [values[name] for name in ("loss", "gradient_norm_policy", "gradient_norm_value")]
 
-    def gradient(budget):
-        nets.policy.module.zero_grad()
-        packs = pack_answers(answers, range(12), budget, CPU)
-        moved = dataclasses.replace(experience, log_probs=experience.log_probs - 0.1)
-        batches = [AnswerBatch(pack.packed, moved.at(pack.where)) for pack in packs]
-        weight = sum(drawn.objective.weight(batch) for batch in batches)
-        for batch in batches:
-            (drawn.objective.loss(nets.policy.module, batch).total / weight).backward()
-        return nets.policy.module.get_input_embeddings().weight.grad.clone()
-
-    assert torch.allclose(gradient(1), gradient(10_000), atol=1e-6)
+    assert first_step(1) == pytest.approx(first_step(10_000), rel=1e-3, abs=1e-5)
 
 
 def test_23_no_table_of_logits_is_ever_kept():
@@ -334,13 +371,16 @@ def test_24_all_pairs_of_a_prompt_are_one_element_and_one_epoch_is_the_default()
 
 def test_24b_supervised_rows_enter_every_minibatch_as_coefficient_times_their_mean():
     nets = networks()
-    cfg = PpoConfig(iterations=1, drawing=SMALL, mix=Mix(weight=0.5, rows=4))
+    alone = Updating(epochs=1, minibatches=1)
+    cfg = PpoConfig(iterations=1, drawing=SMALL, updating=alone, mix=Mix(weight=0.5, rows=9))
     rows = [
         Demonstration(id=str(place), prompt=Conversation.ask(f"what is {place}"), answer="yes") for place in range(4)
     ]
     result = train_ppo(nets, prompts(), cfg, TrainingRun(), mixed=[*rows, "a plain document"])
     assert result.counts["mixed"]["rows"] == 5
-    assert result.history[0]["mix_loss"] > 0
+    texts = train_ppo(networks(), prompts(), cfg, TrainingRun(), mixed=rows).history[0]["mix_loss"]
+    assert texts == pytest.approx(0.5 * heldout_nll(model(), rows), rel=1e-4)
+    assert result.history[0]["mix_loss"] != pytest.approx(texts, rel=1e-3)
     without = train_ppo(networks(), prompts(), cfg.model_copy(update={"mix": Mix()}), TrainingRun(), mixed=rows)
     assert "mix_loss" not in without.history[0]
 
