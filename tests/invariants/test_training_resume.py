@@ -16,13 +16,14 @@ import torch
 
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
-from alidade.records import Comparison, Conversation, Demonstration, Prompt
+from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt
 from alidade.training.checkpoint import FILE_NAME
 from alidade.training.corpus import TextFile
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.dpo import DpoLoss
+from alidade.training.objectives.kto import train_kto
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.preference import train_preferences
 from alidade.training.objectives.pretrain import train_text
@@ -36,6 +37,7 @@ from alidade.training.settings import (
     Drawing,
     GrpoConfig,
     KlControl,
+    KtoConfig,
     Mix,
     ModelShape,
     OptimiserConfig,
@@ -123,6 +125,18 @@ def dpo(run, folder):
     return digest(learner.module), result
 
 
+def kto(run, folder):
+    learner = model()
+    rows = [
+        Feedback(id=str(place), prompt=ask(place % 8), answer=f"no {place}", label_prob=place % 2)
+        for place in range(12)
+    ]
+    cfg = KtoConfig(batching=Batching(epochs=2, rows=3, tokens_at_once=60), optimiser=FAST)
+    result = train_kto(learner, rows, rows[:2], cfg, run)
+    assert any(row["reference_point"] > 0 for row in result.history)
+    return digest(learner.module), result
+
+
 def reward(run, folder):
     rows = comparisons()
     cfg = RewardConfig(batching=Batching(epochs=2, rows=3), optimiser=FAST)
@@ -165,7 +179,7 @@ def grpo(run, folder):
     return digest(policy.module), result
 
 
-@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, ppo, grpo])
+@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, kto, ppo, grpo])
 @pytest.mark.parametrize("steps", [[1], [2, 1, 2]], ids=["before the first save", "three times"])
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     whole, result = train(TrainingRun(seed=3), tmp_path)
