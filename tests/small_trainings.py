@@ -12,11 +12,12 @@ import torch
 
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
-from alidade.records import Comparison, Conversation, Demonstration, Prompt
+from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt
 from alidade.training.corpus import TextFile
 from alidade.training.experience import Networks
 from alidade.training.lm import prepare
 from alidade.training.objectives.dpo import DpoLoss
+from alidade.training.objectives.kto import train_kto
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.preference import train_preferences
 from alidade.training.objectives.pretrain import train_text
@@ -31,6 +32,7 @@ from alidade.training.settings import (
     Drawing,
     GrpoConfig,
     KlControl,
+    KtoConfig,
     Mix,
     ModelShape,
     OptimiserConfig,
@@ -94,6 +96,18 @@ def dpo(run, folder, times=1):
     learner, rows = model(), comparisons()
     cfg = DpoConfig(batching=Batching(epochs=2 * times, rows=3), optimiser=FAST)
     result = train_preferences(learner, rows, rows[:2], DpoLoss(cfg), run)
+    return digest(learner.module), result
+
+
+def kto(run, folder, times=1):
+    learner = model()
+    rows = [
+        Feedback(id=str(place), prompt=ask(place % 8), answer=f"no {place}", label_prob=place % 2)
+        for place in range(12)
+    ]
+    cfg = KtoConfig(batching=Batching(epochs=2 * times, rows=3, tokens_at_once=60), optimiser=FAST)
+    result = train_kto(learner, rows, rows[:2], cfg, run)
+    assert any(row["reference_point"] > 0 for row in result.history)
     return digest(learner.module), result
 
 

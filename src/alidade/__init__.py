@@ -27,6 +27,7 @@ _HOMES = {
     "Completion": "alidade.records",
     "Conversation": "alidade.records",
     "Demonstration": "alidade.records",
+    "Feedback": "alidade.records",
     "Message": "alidade.records",
     "Prompt": "alidade.records",
     "Ranking": "alidade.records",

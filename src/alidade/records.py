@@ -1,6 +1,6 @@
 """What is stored: frozen records, the words of the whole system.
 
-Reading order: `Message` and `Conversation` (what is said), `Demonstration`, `Comparison`, `Ranking` (what is learned from),
+Reading order: `Message` and `Conversation` (what is said), `Demonstration`, `Comparison`, `Feedback`, `Ranking` (what is learned from),
 `Vote` (one person's act), `Completion` (what a model said). Records know no vendor's format and no file.
 """
 
@@ -99,6 +99,19 @@ class Comparison(Record):
     def rejected(self) -> str:
         """The answer less likely to be better."""
         return self.right if self.label_prob >= 0.5 else self.left
+
+
+class Feedback(Record):
+    """One answer to a prompt and the probability that it is desirable, judged by itself (unpaired)."""
+
+    id: str
+    prompt: Conversation
+    answer: str = Field(min_length=1)
+    label_prob: Probability
+    annotator: str = ""
+    attribute: Attribute = "overall"
+    guideline: str = ""
+    source: Source = "file"
 
 
 class Ranking(Record):

@@ -1,9 +1,18 @@
 """Human preferences: reading them from files, tallying votes, splitting by prompt, and the baselines to beat."""
 
 from alidade.preferences.baselines import accuracy, length_only, majority
-from alidade.preferences.formats import Loaded, read_comparisons, read_demonstrations, read_prompts, together
+from alidade.preferences.export import trl_columns
+from alidade.preferences.formats import (
+    Loaded,
+    read_comparisons,
+    read_demonstrations,
+    read_feedback,
+    read_prompts,
+    together,
+)
 from alidade.preferences.split import Split, held_out, prompt_key, split_by_prompt, take
 from alidade.preferences.tally import Tallied, tally
+from alidade.preferences.unpaired import unpaired
 
 __all__ = [
     "accuracy",
@@ -16,9 +25,12 @@ __all__ = [
     "prompt_key",
     "read_comparisons",
     "read_demonstrations",
+    "read_feedback",
     "read_prompts",
     "split_by_prompt",
     "take",
     "tally",
     "together",
+    "trl_columns",
+    "unpaired",
 ]

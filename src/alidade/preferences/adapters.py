@@ -1,6 +1,7 @@
 """The known formats as a table: which columns a file must have, and how its cells become prompts, answers and labels.
 
-To read another public set, add one line to `COMPARISONS`, `DEMONSTRATIONS` or `PROMPTS`.
+To read another public set, add one line to `COMPARISONS`, `DEMONSTRATIONS` or `PROMPTS`. Feedback on single answers is in
+`unpaired`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from itertools import combinations
 from typing import Any, Generic, TypeVar
 
 from alidade.preferences.columns import BadRow, answers_in, conversation_of, is_transcript, text_of, turns_of
-from alidade.records import Conversation, Message
+from alidade.preferences.export import OWN, exported_comparison, exported_demonstration
+from alidade.records import Comparison, Conversation, Demonstration, Message
 
 T = TypeVar("T")
 Cells = Mapping[str, Any]
@@ -152,6 +154,17 @@ def probability(value: Any) -> float:
     return number
 
 
+def truth(value: Any) -> bool:
+    """A label that is true or false.
+
+    Raises:
+        BadRow: for anything else.
+    """
+    if not isinstance(value, bool):
+        raise BadRow("the label is not true or false", fatal=True)
+    return value
+
+
 def _finite(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRow(f"{what} is not a number", fatal=True)
@@ -182,6 +195,25 @@ def ranked(prompt: PromptOf, replies: str) -> Callable[[Cells], Iterator[Pair]]:
         asked = prompt(cells)
         for better, worse in combinations(cells[replies], 2):
             yield Pair(asked, better, worse, 1.0, shown=False)
+
+    return read
+
+
+def scored(
+    prompt: PromptOf, answers: str, text: str, score: str, *, best: Callable[..., Any] = max
+) -> Callable[[Cells], Iterator[Pair]]:
+    """Rows of answers, each an object with its text (or turns) and a score: every pair of them, equal scores tied.
+
+    `best` picks the better of two scores: `max`, or `min` where they are ranks.
+    """
+
+    def read(cells: Cells) -> Iterator[Pair]:
+        asked = prompt(cells)
+        for first, second in combinations(cells[answers], 2):
+            scores = [_finite(one[score], score) for one in (first, second)]
+            label = 0.5 if scores[0] == scores[1] else float(best(scores) == scores[0])
+            left, right = (_answer_after(asked, None, one[text]) for one in (first, second))
+            yield Pair(asked, left, right, label, shown=False)
 
     return read
 
@@ -258,8 +290,9 @@ def hh(cells: Cells) -> Iterator[Pair]:
     yield from chosen_rejected(cells)
 
 
-COMPARISONS: tuple[Format[Pair], ...] = (
+COMPARISONS: tuple[Format[Pair | Comparison], ...] = (
     Format("preference", ("chosen", "rejected"), chosen_rejected, may=("prompt", "label_prob")),
+    Format("exported-comparison", ("prompt", "chosen", "rejected", OWN), exported_comparison, may=("label_prob",)),
     Format("hh", ("chosen", "rejected"), hh, may=("prompt",), named=True),
     Format(
         "pair",
@@ -304,6 +337,12 @@ COMPARISONS: tuple[Format[Pair], ...] = (
     ),
     Format("oasst", ("history", "ranked_replies"), ranked(one("history"), "ranked_replies")),
     Format(
+        "ultrafeedback",
+        ("instruction", "completions"),
+        scored(one("instruction"), "completions", "response", "overall_score"),
+    ),
+    Format("ranked", ("context", "completions"), scored(one("context"), "completions", "completion", "rank", best=min)),
+    Format(
         "qa-feedback",
         ("question", "passages", "predictions", "preference_pairs", "preference"),
         numbered_pairs(with_passages("question", "passages"), "predictions", "preference_pairs", "preference"),
@@ -331,9 +370,7 @@ def every_answer(column: str) -> Callable[[Cells], Iterator[Answered]]:
 
 def labelled_good(cells: Cells) -> Iterator[Answered]:
     """Rows of TRL's unpaired kind: a demonstration where `label` is true, none where it is false."""
-    if not isinstance(cells["label"], bool):
-        raise BadRow("the label is not true or false", fatal=True)
-    if cells["label"]:
+    if truth(cells["label"]):
         yield from answered(one("prompt"), "completion")(cells)
 
 
@@ -350,8 +387,9 @@ def without_calculator(cells: Cells) -> Iterator[Answered]:
         yield Answered(row.prompt, first + "".join(part.partition(">>")[2] for part in rest))
 
 
-DEMONSTRATIONS: tuple[Format[Answered], ...] = (
+DEMONSTRATIONS: tuple[Format[Answered | Demonstration], ...] = (
     Format("prompt-completion", ("prompt", "completion"), answered(one("prompt"), "completion")),
+    Format("exported-demonstration", ("prompt", "completion", OWN), exported_demonstration),
     Format("unpaired", ("prompt", "completion", "label"), labelled_good),
     Format("prompt-response", ("prompt", "response"), answered(one("prompt"), "response")),
     Format("messages", ("messages",), every_answer("messages")),

@@ -1,4 +1,4 @@
-"""From a user's file to records: `read_demonstrations`, `read_comparisons`, `read_prompts`.
+"""From a user's file to records: `read_demonstrations`, `read_comparisons`, `read_feedback`, `read_prompts`.
 
 What is wrong with a row is one of two things. A row that is not JSON, lacks a column or has a label that is no label
 (NaN, an unknown word) is always an error: the file is not what it seems. A row whose cells do not make a record (an
@@ -20,13 +20,30 @@ from alidade.errors import DataError, UsageError
 from alidade.preferences.adapters import COMPARISONS, DEMONSTRATIONS, PROMPTS, Answered, Asked, Format, Pair
 from alidade.preferences.columns import BadRow, text_of
 from alidade.preferences.tables import Row, rows_of, stem_of
-from alidade.records import Comparison, Conversation, Demonstration, Prompt, Record
+from alidade.preferences.unpaired import FEEDBACK, Judged
+from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt, Record
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 AUTO = "auto"
 REPEATED = "repeated prompt"
 NOTHING = "row without an answer or pair to learn from"
+TOKENS = ("rows of token ids are not read", "give the text: `prompt`, `completion`, `chosen`, `rejected`")
+# Columns of known kinds of file that no record can hold: what they are, and what to give instead.
+UNREAD = (
+    (
+        {"completions", "labels"},
+        "a label for each step of an answer (stepwise supervision) is not learned from",
+        "rewards judge whole answers: join the steps to one `completion` with one `label`",
+    ),
+    ({"prompt_ids"}, *TOKENS),
+    ({"chosen_ids"}, *TOKENS),
+    (
+        {"text"},
+        "running text has no prompt and no answer",
+        "give `messages` or `prompt` and `completion`; the stages `open-text` and `pretrain` learn from `text`",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,9 @@ def read_demonstrations(path: Path | str, fmt: str = AUTO, *, allow_dropped: flo
         UsageError: when there is no such format.
     """
 
-    def record(item: Answered, name: str) -> Demonstration:
+    def record(item: Answered | Demonstration, name: str) -> Demonstration:
+        if isinstance(item, Demonstration):
+            return item
         return Demonstration(id=name, prompt=item.prompt, answer=item.answer)
 
     return _Reading(Path(path), DEMONSTRATIONS, fmt, allow_dropped).load(record)
@@ -74,6 +93,25 @@ def read_comparisons(path: Path | str, fmt: str = AUTO, *, allow_dropped: float 
     loaded = _Reading(Path(path), COMPARISONS, fmt, allow_dropped).load(_comparison)
     loaded.rows[:] = together(loaded.rows)
     return loaded
+
+
+def read_feedback(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Feedback]:
+    """Answers judged one by one; a file of comparisons is read too, each as feedback on its two answers.
+
+    Raises:
+        DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
+        UsageError: when there is no such format.
+    """
+
+    def record(item: Judged | Feedback, name: str) -> Feedback:
+        if isinstance(item, Feedback):
+            return item
+        answer = text_of(item.answer, "answer")
+        return Feedback(
+            id=name, prompt=item.prompt, answer=answer, label_prob=item.label_prob, annotator=item.annotator
+        )
+
+    return _Reading(Path(path), FEEDBACK, fmt, allow_dropped).load(record)
 
 
 def together(comparisons: Iterable[Comparison]) -> list[Comparison]:
@@ -110,7 +148,9 @@ def conversation_id(conversation: Conversation) -> str:
     return digest_of([[message.role, message.text] for message in conversation.messages])[:16]
 
 
-def _comparison(pair: Pair, name: str) -> Comparison:
+def _comparison(pair: Pair | Comparison, name: str) -> Comparison:
+    if isinstance(pair, Comparison):
+        return pair
     left, right = text_of(pair.left, "answer"), text_of(pair.right, "answer")
     if left == right:
         raise BadRow("equal answers")
@@ -223,6 +263,7 @@ def choose_format(formats: Sequence[Format[T]], fmt: str, first: Row) -> Format[
     if len(best) == 1:
         return best[0]
     found = ", ".join(sorted(columns)) or "none"
+    _refuse_unread(columns, first)
     if best:
         names = ", ".join(known.name for known in best)
         raise DataError(f"the columns ({found}) fit several formats", where=first.where, hint=f"name one: {names}")
@@ -232,3 +273,9 @@ def choose_format(formats: Sequence[Format[T]], fmt: str, first: Row) -> Format[
         where=first.where,
         hint=f"a file has all columns of one of\n{needs}",
     )
+
+
+def _refuse_unread(columns: set[str], first: Row) -> None:
+    for known, what, hint in UNREAD:
+        if columns.issuperset(known):
+            raise DataError(what, where=first.where, hint=hint)

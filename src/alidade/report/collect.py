@@ -188,8 +188,8 @@ def _reward(run: Run, present: Mapping[str, Path], summaries: Mapping[str, Value
         evaluation = _object(present[stage.name] / "evaluation.json") if stage.name in present else {}
         if stage.kind == "reward-model":
             found |= evaluation
-        elif evaluation.get("implied"):
-            found["implied"] = evaluation["implied"]
+        else:
+            found |= {name: evaluation[name] for name in ("implied", "desirable") if evaluation.get(name)}
     for summary in summaries.values():
         found |= {name: summary[name] for name in ("annotated", "gold") if name in summary}
         if "reward_model" in summary:

@@ -31,7 +31,10 @@ _REWARD_CHECKS = (
     ("held_out", "Held-out comparisons, by people", "reward model"),
     ("gold", "Held-out pairs that the gold judge tells apart", "reward model"),
     ("implied", "Held-out comparisons, by the reward that the policy implies", "implied reward"),
+    ("desirable", "Held-out answers judged one by one, by the reward that the policy implies", "implied reward"),
 )
+PAIRS = "share of pairs put in the right order"
+_COUNTED = {"desirable": "share of answers that are a gain if and only if they are desirable"}
 _REWARD_RULES = (
     ("accuracy", "", "last"),
     ("length_only", "by length alone", "hollow"),
@@ -133,7 +136,7 @@ def reward_checks(reward: Mapping[str, Any]) -> list[Panel]:
             if isinstance(check, dict) and is_estimate(check.get(rule))
         ]
         if found:
-            panels.append(_estimates_panel(MeasureWords(label, "share of pairs put in the right order"), found))
+            panels.append(_estimates_panel(MeasureWords(label, _COUNTED.get(name, PAIRS)), found))
     return panels
 
 

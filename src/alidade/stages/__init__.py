@@ -6,6 +6,7 @@ MODULES = (
     "evaluate",
     "files",
     "held_out",
+    "kto",
     "pilot",
     "preference",
     "pretrain",

@@ -1,6 +1,6 @@
-"""Stages that bring a user's own things into a run: a model, demonstrations, comparisons, prompts.
+"""Stages that bring a user's own things into a run: a model, demonstrations, comparisons, feedback, prompts.
 
-Files are read once before anything runs (`check`), so that a bad row stops a recipe before its folder exists. All three
+Files are read once before anything runs (`check`), so that a bad row stops a recipe before its folder exists. All
 kinds are split by the same rule, seed and share: a prompt held out of one is held out of the others.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, Field
@@ -21,18 +22,20 @@ from alidade.preferences import (
     Loaded,
     read_comparisons,
     read_demonstrations,
+    read_feedback,
     read_prompts,
     split_by_prompt,
     take,
     together,
 )
-from alidade.records import Comparison, Demonstration, Prompt, Record
-from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, PROMPTS
+from alidade.records import Comparison, Demonstration, Feedback, Prompt, Record
+from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, FEEDBACK, MODEL, PROMPTS
 from alidade.stages.pilot import PilotConfig
 from alidade.store import Artifact, write_json, write_rows
 from alidade.testbed.pilot import pilot_folder
 
-T = TypeVar("T", Demonstration, Comparison, Prompt)
+T = TypeVar("T", Demonstration, Comparison, Feedback, Prompt)
+Row = Demonstration | Comparison | Feedback | Prompt
 PILOT = "pilot"
 TOO_LONG = "longer than the model's context"
 OVER_TOKENS = "longer than max_tokens"
@@ -96,11 +99,11 @@ class Ruler:
     renderer: Any
     context_length: int | None
 
-    def length(self, row: Demonstration | Comparison | Prompt) -> int:
+    def length(self, row: Row) -> int:
         """Tokens of a record's longest row: the prompt and the answer, stop token included."""
         if isinstance(row, Prompt):
             return len(self.renderer.prompt(row.conversation))
-        answers = (row.answer,) if isinstance(row, Demonstration) else (row.left, row.right)
+        answers = (row.left, row.right) if isinstance(row, Comparison) else (row.answer,)
         return len(self.renderer.prompt(row.prompt)) + max(
             len(self.renderer.answer(row.prompt, text)) for text in answers
         )
@@ -152,7 +155,7 @@ def _fitting(rows: Sequence[T], path: Path, config: FilesConfig, ruler: Ruler, d
     return [row for row, length in zip(rows, lengths, strict=True) if length <= wanted]
 
 
-def _length(row: Demonstration | Comparison | Prompt, path: Path, ruler: Ruler) -> int:
+def _length(row: Row, path: Path, ruler: Ruler) -> int:
     try:
         return ruler.length(row)
     except DataError as error:
@@ -213,6 +216,11 @@ def check_comparisons(config: FilesConfig, inputs: Mapping[str, Upstream]) -> No
     _gather(config, read_comparisons, _ruler_before(inputs))
 
 
+def check_feedback(config: FilesConfig, inputs: Mapping[str, Upstream]) -> None:
+    """Read the files and measure their records, keeping nothing."""
+    _gather(config, read_feedback, _ruler_before(inputs))
+
+
 def check_prompts(config: PromptFilesConfig, inputs: Mapping[str, Upstream]) -> None:
     """Read the files and measure their records, keeping nothing."""
     _gather(config, read_prompts, _ruler_before(inputs))
@@ -248,6 +256,21 @@ def comparisons_file(config: FilesConfig, inputs: Mapping[str, Artifact], contex
     """Comparisons from a user's files."""
     gathered = _gather(config, read_comparisons, _ruler_of(inputs))
     _write(Gathered(together(gathered.rows), gathered.dropped, gathered.files), config, context)
+
+
+@stage(
+    "feedback-file",
+    version=1,
+    reads={"model": MODEL.if_given()},
+    writes=FEEDBACK,
+    config=FilesConfig,
+    check=check_feedback,
+)
+def feedback_file(config: FilesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Answers judged one by one, from a user's files; files of comparisons count as feedback on both answers."""
+    gathered = _gather(config, read_feedback, _ruler_of(inputs))
+    context.note("desirable", round(fmean(row.label_prob for row in gathered.rows), 4))
+    _write(gathered, config, context)
 
 
 @stage(

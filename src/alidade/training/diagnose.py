@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from alidade.errors import TrainingStopped
+from alidade.training.settings import KtoConfig
 
 ROUNDING = 1e-5
 ENTROPY_SHARE = 0.2
@@ -17,6 +18,7 @@ NEGATIVE_KL = -0.5
 RECENT = 3
 TIED = 0.8  # share of groups
 DISPLACED = 2.0  # nats an answer
+BALANCED = (1.0, 1.5)  # desirable answers to undesirable ones, both weighted
 PACKING_ROUNDING = {False: 1e-3, True: 0.2}  # nats over the root of the tokens, in full and in half precision
 
 
@@ -109,6 +111,36 @@ def displacement(curves: Sequence[Mapping[str, float]]) -> list[str]:
     return [
         f"likelihood displacement: the chosen answers became {-fall:.1f} nats less likely while the margin grew; "
         "raise beta, lower the learning rate, or set sft_weight"
+    ]
+
+
+def sinking(curves: Sequence[Mapping[str, float]]) -> list[str]:
+    """Whether desirable answers became less likely on the way, in words."""
+    shifts = [row["desirable_shift"] for row in curves if "desirable_shift" in row]
+    if len(shifts) < 2:
+        return []
+    recent = shifts[-RECENT:]
+    fall = sum(recent) / len(recent) - shifts[0]
+    if fall > -DISPLACED:
+        return []
+    return [
+        f"likelihood displacement: the desirable answers became {-fall:.1f} nats less likely; raise beta or "
+        "desirable_weight, or lower the learning rate"
+    ]
+
+
+def imbalance(desirable: float, answers: float, cfg: KtoConfig) -> list[str]:
+    """Whether desirable and undesirable answers, each by number and weight, are out of balance, in words.
+
+    Source: Ethayarajh et al. 2024, arXiv 2402.01306: the ratio should be from 1 to 3/2 (4/3 in its first version).
+    """
+    ratio = cfg.desirable_weight * desirable / (cfg.undesirable_weight * (answers - desirable))
+    if BALANCED[0] <= ratio <= BALANCED[1]:
+        return []
+    aim = cfg.desirable_weight * BALANCED[0 if ratio < BALANCED[0] else 1] / ratio
+    return [
+        f"{desirable:.4g} of {answers:.4g} answers are desirable, which weighs {ratio:.2g} to 1; Ethayarajh et al. advise "
+        f"1 to 1.5: set desirable_weight to {aim:.3g}, unless losses are meant to weigh more"
     ]
 
 

@@ -155,6 +155,19 @@ class OrpoConfig(PreferenceConfig):
     sft_weight: float = Field(default=1.0, ge=0, description="coefficient of the chosen answers' mean loss per token")
 
 
+class KtoConfig(JudgementConfig):
+    """Kahneman-Tversky optimisation: answers judged one by one, each against a reference point."""
+
+    beta: float = Field(default=0.1, gt=0, description="how strongly the policy is held to the reference")
+    desirable_weight: float = Field(
+        default=1.0,
+        gt=0,
+        description="worth of a desirable answer; this times their number should be 1 to 1.5 times the other such product",
+    )
+    undesirable_weight: float = Field(default=1.0, gt=0, description="worth of not giving an undesirable answer")
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1e-5, schedule="linear", warmup=0.1)
+
+
 Baseline = Literal["critic", "group", "leave-one-out", "batch"]
 Estimator = Literal["k1", "k2", "k3"]
 MAIN_REWARD = "reward"  # the reward that counts 1 unless its weight is given, and that a value network starts from

@@ -1,4 +1,4 @@
-"""Learning from comparisons without a reward model: what DPO, IPO, SimPO and ORPO share.
+"""Learning from comparisons without a reward model: what DPO, IPO, SimPO and ORPO share, and KTO in part.
 
 An answer's log-probability under the frozen reference never changes, so it is computed once, before the first step, by the
 network that is about to be trained: the reference is where the policy starts, and no second copy of it is kept.
@@ -29,7 +29,7 @@ from alidade.training.judgements import (
 )
 from alidade.training.lm import each_answer, hidden_states, prepare, token_scores
 from alidade.training.optimise import AdamW, Part
-from alidade.training.packing import Packed
+from alidade.training.packing import Packed, Tree
 from alidade.training.settings import PreferenceConfig
 from alidade.training.sources import ShuffledRows, Shuffling
 
@@ -138,9 +138,30 @@ def _movements(answers: ScoredAnswers, loss: PreferenceLoss, judged: JudgedBatch
     return {name: (pairs.weights * values).sum() for name, values in per_pair.items()}
 
 
+def tree_log_probs(module: nn.Module, trees: Sequence[Tree], tokens_at_once: int) -> list[list[float]]:
+    """The log-probability of every answer of every tree, in the order given."""
+    return each_answer(module, trees, partial(answer_log_probs, module), tokens_at_once)
+
+
 def score_groups(module: nn.Module, groups: Sequence[AnswerGroup], tokens_at_once: int) -> list[list[float]]:
     """The log-probability of every answer of every group, in the order given."""
-    return each_answer(module, [group.tree for group in groups], partial(answer_log_probs, module), tokens_at_once)
+    return tree_log_probs(module, [group.tree for group in groups], tokens_at_once)
+
+
+def reference_log_probs(module: nn.Module, trees: Sequence[Tree], tokens_at_once: int) -> list[list[float]]:
+    """`tree_log_probs` before the first step, checked not to depend on what is packed beside an answer.
+
+    Raises:
+        TrainingStopped: when they do.
+    """
+    scored = tree_log_probs(module, trees, tokens_at_once)
+    if scored:
+        beside_others = min(1, len(trees) - 1)
+        tree = trees[beside_others]
+        alone = tree_log_probs(module, [tree], tokens_at_once)[0]
+        lengths = [len(answer) for answer in tree.answers]
+        check_start(alone, scored[beside_others], lengths, next(module.parameters()).dtype)
+    return scored
 
 
 def collate_referenced(
@@ -195,14 +216,7 @@ def train_preferences(
 def _referenced(module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss) -> list[ReferencedGroup]:
     if not loss.uses_reference:
         return [ReferencedGroup(group, [0.0] * len(group.answers)) for group in groups]
-    budget = loss.cfg.batching.tokens_at_once
-    scored = score_groups(module, groups, budget)
-    if scored:
-        beside_others = min(1, len(groups) - 1)
-        group = groups[beside_others]
-        alone = score_groups(module, [group], budget)[0]
-        lengths = [len(answer) for answer in group.answers]
-        check_start(alone, scored[beside_others], lengths, next(module.parameters()).dtype)
+    scored = reference_log_probs(module, [group.tree for group in groups], loss.cfg.batching.tokens_at_once)
     return [ReferencedGroup(group, row) for group, row in zip(groups, scored, strict=True)]
 
 

@@ -1,0 +1,113 @@
+"""The stage that learns from feedback on single answers: Kahneman-Tversky optimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alidade.errors import RecipeError
+from alidade.pipeline import StageContext, Upstream, stage
+from alidade.preferences import prompt_key, unpaired
+from alidade.records import Comparison, Feedback
+from alidade.stages.kinds import COMPARISONS, FEEDBACK, MODEL
+from alidade.stages.reward_check import agreement
+from alidade.stages.training import TrainingStage, trainable, training_run, write_history
+from alidade.stats import clustered_proportion
+from alidade.store import Artifact, read_rows, write_json
+from alidade.training.settings import KtoConfig
+
+
+class KtoStage(TrainingStage):
+    """Kahneman-Tversky optimisation."""
+
+    training: KtoConfig = KtoConfig()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of one file: comparisons, whose answers come first among the judged ones, and what was judged alone."""
+
+    comparisons: list[Comparison]
+    alone: list[Feedback]
+
+    @property
+    def judged(self) -> list[Feedback]:
+        return [half for row in self.comparisons for half in unpaired(row)] + self.alone
+
+
+def check_rows(config: KtoStage, inputs: Mapping[str, Upstream]) -> None:
+    """There is something to learn from."""
+    if not {"feedback", "comparisons"} & set(inputs):
+        raise RecipeError(
+            "the stage `kto` has nothing to learn from",
+            hint="add `feedback` or `comparisons` to its `in:`; the stages `feedback-file` and `comparisons-file` make them",
+        )
+
+
+@stage(
+    "kto",
+    version=1,
+    reads={"model": MODEL, "feedback": FEEDBACK.if_given(), "comparisons": COMPARISONS.if_given()},
+    writes=MODEL,
+    config=KtoStage,
+    check=check_rows,
+)
+def kto(config: KtoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """The model, trained on answers judged one by one, or on both answers of comparisons; as given it is the reference."""
+    from alidade.models.local import load, save_model
+    from alidade.training.lora import merge_lora
+    from alidade.training.objectives.kto import train_kto
+
+    model = trainable(load(inputs["model"].path), config)
+    train, heldout = (_read(inputs, name) for name in ("rows.jsonl", "heldout.jsonl"))
+    result = train_kto(model, train.judged, heldout.judged, config.training, training_run(context))
+    save_model(merge_lora(model.module), model.tokenizer, context.out)
+    write_history(context.out, result)
+    for symptom in result.summary["symptoms"]:
+        context.warn(str(symptom))
+    context.note("loss", round(result.history[-1]["loss"], 4))
+    shifts, point = result.summary["shifts"], result.summary["reference_point"]
+    checks = {"implied": _compared(train, heldout, shifts), "desirable": _judged(train, heldout, shifts, point)}
+    write_json(context.out / "evaluation.json", checks)
+    for name, check in checks.items():
+        if check:
+            context.note(f"{name}_accuracy", check["accuracy"]["mean"])
+
+
+def _read(inputs: Mapping[str, Artifact], name: str) -> _Part:
+    return _Part(
+        read_rows(inputs["comparisons"].path / name, Comparison) if "comparisons" in inputs else [],
+        read_rows(inputs["feedback"].path / name, Feedback) if "feedback" in inputs else [],
+    )
+
+
+def _compared(train: _Part, heldout: _Part, shifts: Mapping[int, float]) -> dict[str, Any]:
+    """Whether the policy's likelihoods moved apart as held-out comparisons say."""
+    measured = [
+        (row, shifts[2 * place] - shifts[2 * place + 1])
+        for place, row in enumerate(heldout.comparisons)
+        if 2 * place in shifts and 2 * place + 1 in shifts
+    ]
+    return agreement(train.comparisons, [row for row, _ in measured], [lead for _, lead in measured])
+
+
+def _judged(train: _Part, heldout: _Part, shifts: Mapping[int, float], point: float) -> dict[str, Any]:
+    """How often a held-out answer is a gain over the reference point if and only if it is desirable.
+
+    `majority` is the rule that always says what most training labels say.
+    """
+    rows = [(row, shifts[place]) for place, row in _decided(heldout.judged) if place in shifts]
+    if not rows:
+        return {}
+    prompts = [prompt_key(row.prompt) for row, _ in rows]
+    likely = [row.label_prob > 0.5 for _, row in _decided(train.judged)]
+    usual = 2 * sum(likely) >= len(likely)
+    right = [(shift > point) == (row.label_prob > 0.5) for row, shift in rows]
+    guessed = [usual == (row.label_prob > 0.5) for row, _ in rows]
+    found = {name: clustered_proportion(hits, prompts) for name, hits in (("accuracy", right), ("majority", guessed))}
+    return {name: estimate.model_dump() for name, estimate in found.items()} | {"n": len(rows)}
+
+
+def _decided(rows: Sequence[Feedback]) -> list[tuple[int, Feedback]]:
+    return [(place, row) for place, row in enumerate(rows) if row.label_prob != 0.5]

@@ -1,0 +1,213 @@
+"""Feedback as training rows: the judged answers to a prompt behind one shared prompt, and for each a stray.
+
+A stray is an answer that was given to another prompt. How much likelier strays have become than under the reference says
+how far the policy has moved whatever it is asked: the reference point that gains and losses are counted from.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from alidade.errors import DataError
+from alidade.models.render import Renderer
+from alidade.records import Conversation, Feedback
+from alidade.training.judgements import noise_corrected
+from alidade.training.packing import Packed, Tree, pack_trees
+from alidade.training.settings import JudgementConfig
+from alidade.training.sources import dropped_counts, refuse_loss
+
+
+@dataclass(frozen=True)
+class Label:
+    """The probability that an answer is desirable, as labelled and as learned from; `row` is its number among those given."""
+
+    label_prob: float
+    learned_prob: float
+    row: int
+
+
+@dataclass
+class FeedbackGroup:
+    """A prompt, its judged answers with a label each, and strays: as many, where answers to other prompts fit behind it."""
+
+    prompt: list[int]
+    answers: list[list[int]] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    strays: list[list[int]] = field(default_factory=list)
+
+    @property
+    def tree(self) -> Tree:
+        """The judged answers as a packed row."""
+        return Tree(self.prompt, self.answers)
+
+    @property
+    def stray_tree(self) -> Tree:
+        """The strays as a packed row."""
+        return Tree(self.prompt, self.strays)
+
+    @property
+    def token_count(self) -> int:
+        """Tokens of the longer of the two rows, which are never in one forward pass."""
+        return max(self.tree.token_count, self.stray_tree.token_count)
+
+
+@dataclass(frozen=True)
+class GroupedFeedback:
+    """What is trained on, what is held out, and what was seen, kept and dropped of both."""
+
+    train: list[FeedbackGroup]
+    heldout: list[FeedbackGroup]
+    counts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReferencedFeedback:
+    """A group and the reference's log-probability of each of its answers and strays."""
+
+    group: FeedbackGroup
+    reference: list[float]
+    stray_reference: list[float]
+
+
+@dataclass(frozen=True)
+class FeedbackBatch:
+    """Packed answers with their labels, packed strays (none: None), and the reference's log-probabilities of both.
+
+    `reference_point` is one number for all batches of a step, in nats an answer.
+    """
+
+    packed: Packed
+    reference: Float[Tensor, " answers"]
+    label_probs: Float[Tensor, " answers"]
+    learned_probs: Float[Tensor, " answers"]
+    strays: Packed | None
+    stray_reference: Float[Tensor, " strays"]
+    reference_point: float = 0.0
+
+
+def feedback_groups(
+    renderer: Renderer,
+    rows: Sequence[Feedback],
+    longest: float,
+    learned: Callable[[float], float] = lambda label_prob: label_prob,
+) -> tuple[list[FeedbackGroup], Counter[str]]:
+    """Feedback gathered by prompt, in order of first appearance, without strays; what is too long is counted.
+
+    `learned` maps a label probability to the one that is trained on (`noise_corrected`).
+    """
+    groups: dict[Conversation, FeedbackGroup] = {}
+    dropped: Counter[str] = Counter()
+    for number, row in enumerate(rows):
+        prompt = groups[row.prompt].prompt if row.prompt in groups else list(renderer.prompt(row.prompt))
+        answer = list(renderer.answer(row.prompt, row.answer))
+        if len(prompt) + len(answer) > longest:
+            dropped["too long"] += 1
+            continue
+        group = groups.setdefault(row.prompt, FeedbackGroup(prompt))
+        group.answers.append(answer)
+        group.labels.append(Label(row.label_prob, learned(row.label_prob), number))
+    return list(groups.values()), dropped
+
+
+def add_strays(groups: Sequence[FeedbackGroup], longest: float, chance: random.Random) -> None:
+    """Give every prompt a stray for each of its answers: all answers stand in a circle, and each is followed by its stray.
+
+    The stray is the next answer on the circle that was given to another prompt and fits behind this one; where none
+    fits there is none.
+    """
+    circle = [(group, answer) for group in groups for answer in group.answers]
+    chance.shuffle(circle)
+    for place, (group, _) in enumerate(circle):
+        onwards = (circle[(place + step) % len(circle)] for step in range(1, len(circle)))
+        room = longest - len(group.prompt)
+        stray = next((answer for other, answer in onwards if other is not group and len(answer) <= room), None)
+        if stray is not None:
+            group.strays.append(stray)
+
+
+def group_feedback(
+    renderer: Renderer,
+    context: int | None,
+    rows: tuple[Sequence[Feedback], Sequence[Feedback]],
+    cfg: JudgementConfig,
+    chance: random.Random,
+) -> GroupedFeedback:
+    """Rows to train on and held-out rows, as groups with strays; what is known of label noise changes the former only.
+
+    Raises:
+        DataError: when more rows are lost than the limits allow, all labels say the same, or there are no strays.
+    """
+    train, heldout = rows
+    longest = cfg.limits.longest(context)
+    groups, dropped = feedback_groups(renderer, train, longest, noise_corrected(cfg.flips, cfg.noise))
+    refuse_loss(len(train), dropped, cfg.limits.allowed_loss, "feedback")
+    unseen, unseen_dropped = feedback_groups(renderer, heldout, longest)
+    for part in (groups, unseen):
+        add_strays(part, longest, chance)
+    counts = _counts(len(train), groups, dropped) | {"heldout": _counts(len(heldout), unseen, unseen_dropped)}
+    _refuse_one_sided(counts)
+    return GroupedFeedback(groups, unseen, counts)
+
+
+def _refuse_one_sided(counts: dict[str, Any]) -> None:
+    """A gain is counted from a reference point and against a loss; without one of them there is nothing to learn."""
+    answers, desirable = counts["answers"], counts["desirable"]
+    if desirable == 0:
+        raise DataError(
+            f"none of {answers} answers is desirable: nothing says what to do instead",
+            where="feedback",
+            hint="add answers that are desirable",
+        )
+    if desirable == answers:
+        raise DataError(
+            f"all {answers} answers are desirable: nothing says what to avoid",
+            where="feedback",
+            hint="good answers alone are demonstrations: use the stage `sft`, or add answers that are not desirable",
+        )
+    if counts["strays"] == 0:
+        raise DataError(
+            "no answer fits behind another prompt: there is no reference point",
+            where="feedback",
+            hint="give answers to at least two prompts",
+        )
+
+
+def _counts(seen: int, groups: Sequence[FeedbackGroup], dropped: Counter[str]) -> dict[str, Any]:
+    return {
+        "rows": seen,
+        "prompts": len(groups),
+        "answers": sum(len(group.answers) for group in groups),
+        "desirable": sum(label.label_prob for group in groups for label in group.labels),
+        "strays": sum(len(group.strays) for group in groups),
+        "tokens": sum(group.tree.token_count for group in groups),
+        "dropped": dropped_counts(dropped, "too long"),
+        "truncated": 0,
+    }
+
+
+def collate_feedback(
+    rows: Sequence[ReferencedFeedback], device: torch.device, dtype: torch.dtype = torch.float32
+) -> FeedbackBatch:
+    """Groups as one packed row of answers and one of strays, labels and reference in `dtype`."""
+
+    def column(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
+
+    labels = [label for row in rows for label in row.group.labels]
+    strayed = [row.group.stray_tree for row in rows if row.group.strays]
+    return FeedbackBatch(
+        packed=pack_trees([row.group.tree for row in rows]).to(device),
+        reference=column([value for row in rows for value in row.reference]),
+        label_probs=column([label.label_prob for label in labels]),
+        learned_probs=column([label.learned_prob for label in labels]),
+        strays=pack_trees(strayed).to(device) if strayed else None,
+        stray_reference=column([value for row in rows for value in row.stray_reference]),
+    )
