@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast check lint types layers format docs
+PEER := .venv-peer
+PEER_READY := $(PEER)/.ready
+
+.PHONY: help setup align test fast check lint types layers format docs bench-training
 
 help:  ## Show this help
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 setup: $(READY)  ## Make the virtual environment (.venv) with everything in it
 
@@ -43,6 +46,16 @@ format: $(READY)  ## Format the code
 	$(BIN)/ruff format .
 
 check: lint types layers test  ## What CI runs: lint, types, layers, tests
+
+$(PEER_READY): benchmarks/constraints-peer.txt
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet -c benchmarks/constraints-peer.txt torch
+	$(PEER)/bin/python -m pip install --quiet -c benchmarks/constraints-peer.txt trl peft
+	$(PEER)/bin/python -m pip install --quiet --no-deps --upgrade --target $(PEER)/ppo trl==1.12.0
+	@touch $(PEER_READY)
+
+bench-training: $(READY) $(PEER_READY)  ## Measure training speed and memory beside TRL (an hour or two)
+	$(BIN)/python -m benchmarks.training
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
