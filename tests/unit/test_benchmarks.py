@@ -2,13 +2,12 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
-
 from benchmarks.training import gradients
 from benchmarks.training.__main__ import Bench
 from benchmarks.training.process import tokens_of
 from benchmarks.training.results import fastest, leanest, ratio, spread, summary, table
 from benchmarks.training.tasks import Task, tasks
+from safetensors.torch import save_file
 
 
 def run(tokens, seconds, memory):
