@@ -4,11 +4,14 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+PEER := .venv-peer
+PEER_READY := $(PEER)/.ready
+
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast kill-tests check lint types layers format docs
+.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training
 
 help:  ## Show this help
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 setup: $(READY)  ## Make the virtual environment (.venv) with everything in it
 
@@ -46,6 +49,16 @@ format: $(READY)  ## Format the code
 	$(BIN)/ruff format .
 
 check: lint types layers test  ## What CI runs: lint, types, layers, tests
+
+$(PEER_READY): benchmarks/constraints-peer.txt
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet -c benchmarks/constraints-peer.txt torch
+	$(PEER)/bin/python -m pip install --quiet -c benchmarks/constraints-peer.txt trl peft
+	$(PEER)/bin/python -m pip install --quiet --no-deps --upgrade --target $(PEER)/ppo trl==1.12.0
+	@touch $(PEER_READY)
+
+bench-training: $(READY) $(PEER_READY)  ## Measure training speed and memory beside TRL (an hour or two)
+	$(BIN)/python -m benchmarks.training
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

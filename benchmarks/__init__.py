@@ -1,0 +1,1 @@
+"""Side by side with other trainers: same data, same tokens, each measurement in a process of its own."""

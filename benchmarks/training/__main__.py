@@ -1,0 +1,174 @@
+"""`python -m benchmarks.training`: measure ours and the peer in turns, and write the results.
+
+First every setting runs once; then our settings and the peer's default, fastest and leanest run `--repeats` times, one after the
+other and round by round, so that a slow minute of the machine meets both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.training import gradients
+from benchmarks.training.process import MARK
+from benchmarks.training.results import fastest, leanest, machine, speed, summary, table
+from benchmarks.training.tasks import Options, Task, tasks
+from benchmarks.training.workload import SHAPES, prepare
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("sft", "reward", "dpo", "generation", "grpo", "ppo")
+# Pages that are freed stay mapped: on a CPU the first touch of a page costs more than its use.
+TUNED = {
+    "MALLOC_MMAP_THRESHOLD_": "17179869184",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_ARENA_MAX": "1",
+}
+
+
+LIMIT = 1800  # seconds after which a measurement is given up
+
+
+def _sides(task: Task) -> list[tuple[str, Mapping[str, Options]]]:
+    return [("ours", task.ours), ("peer", task.peer)]
+
+
+class Bench:
+    """Both sides' workers on one workload."""
+
+    def __init__(self, workload: Path, peer: Path, allocator: str, seconds: float) -> None:
+        self._workload, self._seconds = workload, seconds
+        settings = TUNED if allocator == "tuned" else {}
+        self._env = {
+            **os.environ,
+            **settings,
+            "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+            "ALIDADE_PEER_PPO": str(peer / "ppo"),
+        }
+        self._python = {"ours": sys.executable, "peer": str(peer / "bin" / "python")}
+
+    def measure(self, side: str, task: str, settings: Mapping[str, Any]) -> dict[str, float] | None:
+        """One measurement in a process of its own; None when it fails or takes too long."""
+        command = [
+            self._python[side],
+            "-m",
+            f"benchmarks.training.{side}",
+            task,
+            str(self._workload),
+            json.dumps(settings),
+        ]
+        try:
+            done = subprocess.run(
+                command, check=False, env=self._env, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT
+            )
+        except subprocess.TimeoutExpired:
+            print(f"    over {LIMIT} s", flush=True)
+            return None
+        found = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+        if found:
+            return json.loads(found[-1].removeprefix(MARK))
+        print("    failed: " + " / ".join(done.stderr.splitlines()[-2:]), flush=True)
+        return None
+
+    def compare(self, task: Task, repeats: int) -> dict[str, Any]:
+        """A scan of all settings, then the repeats, each of a size that fits the time for one measurement."""
+        scan = {side: {name: self._scanned(side, task, name) for name in settings} for side, settings in _sides(task)}
+        working = {name: [run] for name, run in scan["peer"].items() if run}
+        chosen = list(dict.fromkeys([*list(working)[:1], fastest(working), leanest(working)]))
+        runs: dict[str, dict[str, list[Any]]] = {
+            "ours": {name: [] for name in task.ours},
+            "peer": {name: [] for name in chosen},
+        }
+        for _ in range(repeats):
+            for side, settings in runs.items():
+                for name, found in settings.items():
+                    found.append(self._noted(side, task, name, self._fitting(task, scan[side][name])))
+        return {**summary(task, runs["ours"], runs["peer"]), "scan": scan}
+
+    def _scanned(self, side: str, task: Task, name: str) -> dict[str, float] | None:
+        whole = dict(_sides(task))[side][name].get("whole", False)
+        return self._noted(side, task, name, task.sizes[whole])
+
+    def _fitting(self, task: Task, scanned: Mapping[str, float]) -> int:
+        """As much as fits the time for one measurement, at the speed seen in the scan."""
+        least, most = task.sizes
+        return max(least, min(most, int(scanned["size"] * self._seconds / scanned["seconds"])))
+
+    def _noted(self, side: str, task: Task, name: str, size: int) -> dict[str, float] | None:
+        run = self.measure(side, task.name, {**dict(_sides(task))[side][name], "size": size})
+        if run is not None:
+            shown = f"{speed(run):8.0f} tok/s {run['rss_mb']:6.0f} MB, {run['seconds']:.0f} s"
+            print(f"  {task.name:10s} {side} {name:24s} {shown}", flush=True)
+            return {**run, "size": size}
+        return None
+
+    def gradients(self) -> dict[str, Any]:
+        """Loss and gradient of both sides on the same rows."""
+        found = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for task in gradients.TASKS:
+                files = {side: Path(folder) / f"{task}-{side}.safetensors" for side in ("ours", "peer")}
+                losses = {
+                    side: self.measure(side, "gradients", {"task": task, "out": str(path)})
+                    for side, path in files.items()
+                }
+                gap = gradients.compare(files["ours"], files["peer"])
+                found[task] = {f"loss_{side}": run and run["loss"] for side, run in losses.items()} | gap
+                print(f"  gradient of {task}: {found[task]}", flush=True)
+        return found
+
+
+def arguments() -> argparse.Namespace:
+    """What is asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.training", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each setting after the scan")
+    parser.add_argument("--rows", type=int, default=800, help="most rows of one measurement")
+    parser.add_argument("--rounds", type=int, default=5, help="most rounds of sampling")
+    parser.add_argument("--iterations", type=int, default=8, help="most iterations of reinforcement")
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="tiny")
+    parser.add_argument("--allocator", choices=("tuned", "system"), default="tuned")
+    parser.add_argument("--seconds", type=float, default=60, help="about how long one measurement takes")
+    parser.add_argument("--peer", type=Path, default=ROOT / ".venv-peer", help="the peer's virtual environment")
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / "runs" / "benchmarks", help="where models and rows are kept"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "training.json")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON, too")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, and add what was measured to the results; each task is written as soon as it is done."""
+    given = arguments()
+    if not (given.peer / "bin" / "python").exists():
+        sys.exit(
+            f"error: there is no virtual environment of the peer at {given.peer}\nhint: `make bench-training` makes it"
+        )
+    bench = Bench(prepare(given.work, given.shape, max(given.rows, 64)), given.peer, given.allocator, given.seconds)
+    results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
+    key = given.shape if given.allocator == "tuned" else f"{given.shape}, system allocator"
+    part = results.setdefault(key, {"tasks": {}})
+    part["gradients"] = bench.gradients()
+    for task in tasks(given.rows, given.rounds, given.iterations):
+        if task.name in given.only:
+            entry = bench.compare(task, given.repeats)
+            measured = {"date": time.strftime("%Y-%m-%d"), "rows": given.rows, "machine": machine()}
+            part["tasks"][task.name] = {**entry, **measured}
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    shown = {name: part["tasks"][name] for name in NAMES if name in part["tasks"]}
+    print(table(shown))
+    if given.json:
+        print(json.dumps({name: {k: v for k, v in entry.items() if k != "runs"} for name, entry in shown.items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+import json
+
+import pytest
+import torch
+from benchmarks.training import gradients
+from benchmarks.training.__main__ import Bench
+from benchmarks.training.process import tokens_of
+from benchmarks.training.results import fastest, leanest, ratio, spread, summary, table
+from benchmarks.training.tasks import Task, tasks
+from safetensors.torch import save_file
+
+
+def run(tokens, seconds, memory):
+    return {"tokens": tokens, "seconds": seconds, "rss_mb": memory}
+
+
+def test_a_ratio_is_the_median_of_runs_that_stood_next_to_each_other():
+    ours = [run(100, 1, 0), run(40, 1, 0), run(90, 1, 0)]
+    peer = [run(50, 1, 0), run(20, 1, 0), run(10, 1, 0)]
+    assert ratio(ours, peer) == {"median": 2.0, "low": 2.0, "high": 9.0, "n": 3}
+
+
+def test_best_is_by_median_speed_and_leanest_by_median_memory():
+    peer = {"a": [run(10, 1, 5), run(90, 1, 5), run(10, 1, 5)], "b": [run(20, 1, 9)] * 3}
+    assert fastest(peer) == "b"
+    assert leanest(peer) == "a"
+
+
+def test_a_goal_that_is_missed_is_said_to_be_missed():
+    task = Task("sft", (1, 2), {"speed": {}, "memory": {}}, {"default": {}, "quick": {}}, {"ratio_best": 1.7})
+    ours = {"speed": [run(160, 1, 100)] * 2, "memory": [run(50, 1, 60)] * 2}
+    peer = {"default": [run(40, 1, 80)] * 2, "quick": [run(100, 1, 90)] * 2}
+    entry = summary(task, ours, peer)
+    assert entry["ratio_best"]["median"] == 1.6
+    assert entry["ratio_default"]["median"] == 4.0
+    assert entry["peer_best_setting"] == "quick"
+    assert entry["rss_peer_best_memory"]["median"] == 80
+    assert entry["goals"] == {"ratio_best": {"goal": 1.7, "holds": False}}
+    assert "1.7x missed" in table({"sft": entry})
+
+
+def test_a_range_is_shown_with_its_median():
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "low": 1.0, "high": 3.0, "n": 3}
+
+
+def test_a_gradient_is_as_far_as_it_is_from_the_peers(tmp_path):
+    paths = [tmp_path / name for name in ("ours", "peer")]
+    for path, values in zip(paths, ([3.0, 4.1], [3.0, 4.0]), strict=True):
+        save_file({"a": torch.tensor(values), "b": torch.zeros(2)}, path)
+    found = gradients.compare(*paths)
+    assert found["relative_gap"] == pytest.approx(0.1 / 5, rel=1e-4)
+    assert found["worst"] == "a"
+    save_file({"other": torch.zeros(1)}, paths[0])
+    assert "other weights" in gradients.compare(*paths)["error"]
+
+
+def test_a_measurement_covers_what_fits_its_time_within_its_sizes(tmp_path):
+    bench = Bench(tmp_path, tmp_path, "tuned", seconds=60)
+    task = Task("sft", (32, 800), {}, {})
+    assert bench._fitting(task, {"size": 32, "seconds": 10}) == 192
+    assert bench._fitting(task, {"size": 32, "seconds": 1}) == 800
+    assert bench._fitting(task, {"size": 32, "seconds": 300}) == 32
+
+
+def test_every_task_has_a_speed_and_a_default_and_settings_that_are_json():
+    for task in tasks(rows=800, rounds=3, iterations=4):
+        assert "speed" in task.ours
+        assert len(task.peer) > 1
+        json.dumps([dict(task.ours), dict(task.peer)])
+
+
+def test_tokens_are_counted_from_the_first_rows(tmp_path):
+    (tmp_path / "tokens.json").write_text('{"pairs": [5, 6, 7]}')
+    assert tokens_of(tmp_path, "pairs", 2) == 11
+
+
+def test_our_settings_are_settings_of_the_product():
+    from alidade.training.settings import DpoConfig, GrpoConfig, PpoConfig, RewardConfig, SftConfig
+
+    kinds = {"sft": SftConfig, "reward": RewardConfig, "dpo": DpoConfig, "grpo": GrpoConfig, "ppo": PpoConfig}
+    for task in tasks(rows=800, rounds=3, iterations=4):
+        for settings in task.ours.values():
+            if task.name in kinds:
+                kinds[task.name].model_validate(settings["training"])
