@@ -66,11 +66,6 @@ def speaker(seed: int) -> LocalModel:
     return model
 
 
-def says(word: str):
-    """A reward of 1 for one word."""
-    return lambda prompts, texts, finished: [float(text.strip() == word) for text in texts]
-
-
 def says_blue(prompts: list[Prompt], texts: list[str], finished: list[bool]) -> list[float]:
     return [float(text.strip() == "blue") for text in texts]
 
@@ -91,21 +86,24 @@ def test_a_known_reward_is_raised_to_nine_tenths_of_its_maximum_on_five_seeds(na
 
 
 BOUND = 0.35
-BAND = 0.1  # of a mean of the last iterations' 48 answers each
+BAND = 0.1  # of the mean of the last ten iterations, 48 answers each
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["PPO", "GRPO", "RLOO"])
-def test_a_bound_that_binds_is_kept_and_the_reward_takes_the_rest(name):
-    """The word that is rewarded is also the word that costs: the most that may be had is the bound itself."""
+@pytest.mark.parametrize("name", ["PPO", "RLOO"])
+def test_a_bound_that_binds_is_kept_and_the_reward_takes_what_is_left(name):
+    """The word that is rewarded is the word that costs, so the most that can be had is the bound; unbound, it would be 1."""
     prompts = [Prompt(id=str(place), conversation=ask(place)) for place in range(8)]
-    constraint = Constraint(at_most=BOUND, multiplier=0.5, rate=1.0)
+    changes = {
+        "iterations": 30,
+        "kl": KlControl(beta=0.3),
+        "constraints": {"cost": Constraint(at_most=BOUND, multiplier=0.5, rate=0.4)},
+    }
     for seed in range(3):
-        cfg = CASES[name].model_copy(update={"iterations": 30, "constraints": {"cost": constraint}})
-        policy = speaker(seed)
+        policy, cfg = speaker(seed), CASES[name].model_copy(update=changes)
         value = new_reward_model(policy, seed).module if cfg.baseline == "critic" else None
-        networks = Networks(policy, copy.deepcopy(policy.module), says_blue, value, {"cost": says("blue")})
+        networks = Networks(policy, copy.deepcopy(policy.module), says_blue, value, {"cost": says_blue})
         curves = train_ppo(networks, prompts, cfg, TrainingRun(seed=seed)).history
-        recent = curves[-10:]
-        assert max(row["multiplier_cost"] for row in curves) > 1
-        assert sum(row["score_cost"] for row in recent) / 10 == pytest.approx(BOUND, abs=BAND)
+        assert max(row["score_cost"] for row in curves) > BOUND + 0.15
+        assert curves[-1]["multiplier_cost"] > curves[0]["multiplier_cost"]
+        assert sum(row["score_cost"] for row in curves[-10:]) / 10 == pytest.approx(BOUND, abs=BAND)

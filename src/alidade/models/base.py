@@ -23,6 +23,20 @@ class Sampling(Record):
     seed: int = Field(default=0, description="stream of random numbers; equal seeds give equal answers")
 
 
+class Patience(Record):
+    """How patiently an endpoint is asked; its key is named by its variable and never stored."""
+
+    key_variable: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the API key")
+    attempts: int = Field(default=6, ge=1, description="tries per item, the first included")
+    timeout: float = Field(default=120.0, gt=0, description="seconds for one try")
+    first_wait: float = Field(
+        default=0.5, ge=0, description="seconds before the second try, doubled for each further one"
+    )
+    longest_wait: float = Field(
+        default=60.0, gt=0, description="seconds that a wait never exceeds, also when the server asks for more"
+    )
+
+
 @dataclass(frozen=True)
 class Sampled:
     """One drawn answer: `tokens` include the stop token when `finished`; `log_probs` are the engine's own, one per token."""

@@ -285,7 +285,8 @@ def _describe(config: type[BaseModel], place: Sequence[str | int]) -> str | None
 def _check_inputs(use: StageUse, uses: Mapping[str, StageUse], source: Source) -> None:
     for name, origin in use.inputs.items():
         where = source.where("stages", use.name, "in", name)
-        if name not in use.stage.reads:
+        kind = use.stage.kind_of(name)
+        if kind is None:
             raise RecipeError(f"unknown input `{name}`", where=where, hint=did_you_mean(name, use.stage.reads))
         if not isinstance(cast(object, origin), str) or origin not in uses:
             raise RecipeError(
@@ -293,7 +294,7 @@ def _check_inputs(use: StageUse, uses: Mapping[str, StageUse], source: Source) -
                 where=where,
                 hint=did_you_mean(str(origin), [other for other in uses if other != use.name]),
             )
-        wanted, given = use.stage.reads[name].name, uses[origin].stage.writes.name
+        wanted, given = kind.name, uses[origin].stage.writes.name
         if wanted != given:
             fitting = [other.name for other in uses.values() if other.stage.writes.name == wanted]
             raise RecipeError(

@@ -129,8 +129,9 @@ def _make_or_reuse(going: _Going, use: StageUse, planned: Planned, digests: Mapp
     if not reused:
         going.on_event(Event("started", use.name, number, of, planned.because))
         inputs = {
-            name: going.store.artifact(digests[origin] or "", use.stage.reads[name].name)
+            name: going.store.artifact(digests[origin] or "", kind.name)
             for name, origin in use.inputs.items()
+            if (kind := use.stage.kind_of(name)) is not None
         }
         _make(going, use, key, inputs)
     manifest = going.store.find(key)

@@ -62,6 +62,9 @@ Check = Callable[[Any, Mapping[str, Upstream]], None]
 F = TypeVar("F", bound=StageFunction)
 
 
+ANY_NAME = "*"  # in what a stage reads: inputs of any further name are of this kind
+
+
 @dataclass(frozen=True)
 class Stage:
     """A registered stage. `check`, where there is one, looks at the user's files before anything runs or is written."""
@@ -73,6 +76,10 @@ class Stage:
     config: type[BaseModel]
     run: StageFunction
     check: Check | None = None
+
+    def kind_of(self, name: str) -> Kind | None:
+        """What the input of that name is, or None where the stage reads no such input."""
+        return self.reads.get(name, self.reads.get(ANY_NAME))
 
 
 _STAGES: dict[str, Stage] = {}
