@@ -18,7 +18,14 @@ from alidade.models.base import Sampling
 from alidade.models.render import Renderer
 from alidade.records import Prompt
 from alidade.seeds import derive, generator
-from alidade.training.diagnose import check_engine, check_ratio, check_reference, check_scores
+from alidade.training.diagnose import (
+    check_alone,
+    check_dropout,
+    check_engine,
+    check_ratio,
+    check_reference,
+    check_scores,
+)
 from alidade.training.experience import (
     Experience,
     Judgement,
@@ -32,9 +39,10 @@ from alidade.training.experience import (
 from alidade.training.fit import StepReport
 from alidade.training.objectives.ppo_update import AnswerBatch, MixBatch, PpoObjective
 from alidade.training.objectives.sft import TokenRow
-from alidade.training.packing import pack_rows, split_by_budget
+from alidade.training.packing import Tree, pack_rows, split_by_budget
+from alidade.training.preflight import Checked, as_json, from_json
 from alidade.training.reward_model import RewardModel
-from alidade.training.rollouts import Answers, pack_answers, roll_out
+from alidade.training.rollouts import Answers, Pack, pack_answers, roll_out
 from alidade.training.settings import PpoConfig
 
 AVERAGED = ("policy_loss", "value_loss", "mix_loss", "clip_fraction", "update_kl")
@@ -57,6 +65,7 @@ class PpoSource:
     def __init__(self, networks: Networks, task: PpoTask, cfg: PpoConfig, seed: int) -> None:
         self.objective = PpoObjective(networks, cfg.updating, cfg.drawing.temperature)
         self.curves: list[dict[str, float]] = []
+        self.preflight: list[Checked] = []
         if not isinstance(networks.reward, RewardModel):  # other scores are not in standard deviations
             cfg = cfg.model_copy(update={"shape": cfg.shape.model_copy(update={"score_clip": math.inf})})
         self._networks, self._task, self._cfg, self._seed = networks, task, cfg, seed
@@ -101,13 +110,24 @@ class PpoSource:
         self._row = {"iteration": self._iteration, "beta": self._beta}
         self._row |= measure(answers, judged, experience, self._cfg)
         if self._iteration == 0:
-            if self._cfg.must_start_equal:
-                check_reference(judged.log_probs, judged.reference)
-            check_engine(self._row["engine_gap"], drawing.engine_gap)
-            first = self.objective.log_probs(packs[0].packed).detach()
-            check_ratio(first, experience.log_probs[packs[0].where])
+            self.preflight = self._checks(answers, judged, packs[0])
         self._record_gold(chosen, answers)
         return answers, experience
+
+    def _checks(self, answers: Answers, judged: Judgement, pack: Pack) -> list[Checked]:
+        """What must hold before the first step, measured."""
+        checks = [
+            check_engine(self._row["engine_gap"], self._cfg.drawing.engine_gap),
+            check_ratio(self.objective.log_probs(pack.packed).detach(), judged.log_probs[pack.where]),
+            check_dropout(self._networks.policy.module),
+        ]
+        if self._cfg.must_start_equal:
+            checks.insert(0, check_reference(judged.log_probs, judged.reference))
+        reward = self._networks.reward
+        if isinstance(reward, RewardModel):
+            trees = [Tree(answers.prompts[answers.places[one]], [answers.tokens[one]]) for one in pack.chosen[:2]]
+            checks.append(check_alone(reward.module, trees))
+        return checks
 
     def _chosen_prompts(self) -> list[int]:
         """The next prompts: every prompt once, in a fresh order each time round."""
@@ -205,6 +225,7 @@ class PpoSource:
             "row": self._row,
             "steps": self._steps,
             "curves": self.curves,
+            "preflight": as_json(self.preflight),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -213,6 +234,7 @@ class PpoSource:
         self._beta, self._stopped = state["beta"], state["stopped"]
         self._row, self._steps = state["row"], state["steps"]
         self.curves[:] = state["curves"]
+        self.preflight = from_json(state["preflight"])
         drawn = state["drawn"]
         self._drawn = None
         if drawn is not None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from alidade.models.local import LocalModel
 from alidade.records import Comparison, Ranking
 from alidade.training.calibration import Judged, pair_report
-from alidade.training.diagnose import check_start, displacement
+from alidade.training.diagnose import check_modes, check_start
 from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
 from alidade.training.judgements import (
     AnswerGroup,
@@ -30,8 +30,10 @@ from alidade.training.judgements import (
 from alidade.training.lm import each_answer, hidden_states, prepare, token_scores
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed
+from alidade.training.preflight import Checked, ends, shares
 from alidade.training.settings import PreferenceConfig
 from alidade.training.sources import ShuffledRows, Shuffling
+from alidade.training.symptoms import symptoms
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,13 @@ def train_preferences(
     module, cfg = prepare(model.module), loss.cfg
     device = next(module.parameters()).device
     grouped = group_parts(model.renderer, model.context_length, (rows, heldout), cfg)
+    preflight = [
+        *ends([answer for group in grouped.train for answer in group.answers], model.renderer.stop_ids),
+        *check_modes(module, collate_groups(grouped.train[:1], device).packed),
+        *shares(grouped.counts),
+    ]
     train, test = (_referenced(module, part, loss) for part in (grouped.train, grouped.heldout))
+    preflight += _start_checks(module, train, loss)
     source = ShuffledRows(
         train,
         lambda row: row.group.tree.token_count,
@@ -186,23 +194,26 @@ def train_preferences(
     summary = {
         "heldout": pair_report([lead for _, lead in leads], longer_from=learned_from),
         "leads": {row: lead.gap for row, lead in leads},
-        "symptoms": displacement(fit.history) if loss.uses_reference else [],
+        "symptoms": symptoms(fit.history),
     }
-    return TrainingResult(fit.history, grouped.counts, summary)
+    return TrainingResult(fit.history, grouped.counts, summary, preflight)
 
 
 def _referenced(module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss) -> list[ReferencedGroup]:
     if not loss.uses_reference:
         return [ReferencedGroup(group, [0.0] * len(group.answers)) for group in groups]
-    budget = loss.cfg.batching.tokens_at_once
-    scored = score_groups(module, groups, budget)
-    if scored:
-        beside_others = min(1, len(groups) - 1)
-        group = groups[beside_others]
-        alone = score_groups(module, [group], budget)[0]
-        lengths = [len(answer) for answer in group.answers]
-        check_start(alone, scored[beside_others], lengths, next(module.parameters()).dtype)
+    scored = score_groups(module, groups, loss.cfg.batching.tokens_at_once)
     return [ReferencedGroup(group, row) for group, row in zip(groups, scored, strict=True)]
+
+
+def _start_checks(module: nn.Module, rows: Sequence[ReferencedGroup], loss: PreferenceLoss) -> list[Checked]:
+    """That the second group, which stood beside the first, scores alone what the reference made of it."""
+    if not loss.uses_reference:
+        return []
+    row = rows[min(1, len(rows) - 1)]
+    alone = score_groups(module, [row.group], loss.cfg.batching.tokens_at_once)[0]
+    lengths = [len(answer) for answer in row.group.answers]
+    return [check_start(alone, row.reference, lengths, next(module.parameters()).dtype)]
 
 
 def _longer(group: AnswerGroup, pair: Pair) -> int:
