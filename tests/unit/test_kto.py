@@ -14,7 +14,6 @@ from alidade.records import Comparison, Conversation, Feedback
 from alidade.seeds import generator
 from alidade.stages import load_all
 from alidade.store import Store
-from alidade.training.diagnose import imbalance, sinking
 from alidade.training.feedback import (
     FeedbackGroup,
     Label,
@@ -22,6 +21,7 @@ from alidade.training.feedback import (
     add_strays,
     collate_feedback,
     feedback_groups,
+    imbalance,
 )
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
@@ -30,6 +30,7 @@ from alidade.training.objectives.preference import tree_log_probs
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.settings import Batching, KtoConfig, ModelShape, OptimiserConfig, RowLimits
 from alidade.training.sources import ShuffledRows, Shuffling
+from alidade.training.symptoms import symptoms
 
 SETTINGS = {"batching": Batching(epochs=6, rows=8), "optimiser": OptimiserConfig(learning_rate=3e-3)}
 CPU = torch.device("cpu")
@@ -171,8 +172,9 @@ def test_imbalance_is_named_with_the_weight_that_mends_it():
 
 def test_desirable_answers_that_become_less_likely_are_named():
     curve = [{"desirable_shift": -float(step)} for step in range(10)]
-    assert "became 8.0 nats less likely" in sinking(curve)[0]
-    assert sinking(curve[:2]) == sinking([{"loss": 1.0}] * 5) == []
+    (said,) = symptoms(curve)
+    assert said.startswith("sinking desirable answers: the desirable answers became 8.0 nats less likely")
+    assert symptoms(curve[:2]) == symptoms([{"loss": 1.0}] * 5) == []
 
 
 def test_a_comparison_is_feedback_on_both_of_its_answers():

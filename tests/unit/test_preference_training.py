@@ -11,7 +11,7 @@ from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Ranking
 from alidade.seeds import generator
-from alidade.training.diagnose import check_start, displacement
+from alidade.training.diagnose import check_start
 from alidade.training.fit import TrainingRun
 from alidade.training.judgements import collate_groups, group_rows, noise_corrected
 from alidade.training.lm import prepare
@@ -38,6 +38,7 @@ from alidade.training.settings import (
     RowLimits,
     SimpoConfig,
 )
+from alidade.training.symptoms import symptoms
 
 SETTINGS = {"batching": Batching(epochs=4, rows=8), "optimiser": OptimiserConfig(learning_rate=3e-3)}
 LOSSES = {
@@ -216,10 +217,10 @@ def test_likelihood_displacement_is_named():
     def curve(shift, margin):
         return [{"chosen_shift": step * shift, "margin": step * margin} for step in range(10)]
 
-    assert "became 8.0 nats less likely" in displacement(curve(-1, 0.5))[0]
-    assert displacement(curve(-1, -0.5)) == []
-    assert displacement(curve(0.1, 0.5)) == []
-    assert displacement(curve(-1, 1)[:1]) == []
+    assert "became 8.0 nats less likely" in symptoms(curve(-1, 0.5))[0]
+    assert symptoms(curve(-1, -0.5)) == []
+    assert symptoms(curve(0.1, 0.5)) == []
+    assert symptoms(curve(-1, 1)[:1]) == []
 
 
 def test_an_sft_weight_keeps_the_chosen_answers_likely():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from alidade.cli import terminal
+from alidade.cli.diagnosis import Finding, as_text, not_finite, of_training
 from alidade.cli.folders import run_folder, store_of
 from alidade.cli.options import JsonOption
 from alidade.errors import AlidadeError, StoreError
@@ -23,15 +23,6 @@ _LEAST_FREE_BYTES = 2 << 30
 _NEEDED = ("torch", "transformers", "tokenizers", "safetensors", "pydantic", "numpy", "scipy", "pyarrow")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at."""
-
-    state: Literal["good", "note", "warning", "bad"]
-    what: str
-    hint: str = ""
-
-
 def doctor(
     run: Annotated[str, typer.Argument(help="Folder of a run to look at too.")] = "",
     repair: Annotated[bool, typer.Option("--repair", help="Remove damaged artifacts; their stages run again.")] = False,
@@ -39,7 +30,8 @@ def doctor(
 ) -> None:
     """Check the installation and, where one is given, a run.
 
-    Of a run: whether its artifacts are whole, what was dropped or cut, and what its stages warned of.
+    Of a run: whether its artifacts are whole, what was dropped or cut, what its stages warned of, and of each training what
+    was healthy and what was not, with the likely cause and the setting to change.
     """
     findings = list(installation())
     if run:
@@ -48,7 +40,7 @@ def doctor(
         terminal.echo_json([vars(one) for one in findings])
     else:
         for one in findings:
-            typer.echo(f"{one.state:>7}: {one.what}" + (f"\n         hint: {one.hint}" if one.hint else ""))
+            typer.echo(as_text(one, terminal.width()))
     if any(one.state == "bad" for one in findings):
         raise typer.Exit(1)
 
@@ -89,7 +81,14 @@ def look_at_run(folder: Path, *, repair: bool) -> list[Finding]:
     store = store_of(folder)
     findings = [*_damage(store, repair=repair), *_unfinished(store)]
     for manifest in _current(folder, store):
-        findings += [Finding("warning", f"{manifest.name}: {warning}") for warning in manifest.warnings]
+        trained = list(_trained(store, manifest))
+        said = [one.what for one in trained]
+        findings += [
+            Finding("warning", f"{manifest.name}: {warning}")
+            for warning in manifest.warnings
+            if not any(f"{manifest.name}: {warning}".startswith(what) for what in said)
+        ]
+        findings += trained
         findings += [
             Finding("note", f"{manifest.name}: {name} {value}")
             for name, value in manifest.notes.items()
@@ -114,9 +113,18 @@ def _damage(store: Store, *, repair: bool) -> Iterator[Finding]:
         yield Finding("good", f"{len(names)} artifacts are whole")
 
 
+def _trained(store: Store, manifest: Manifest) -> list[Finding]:
+    try:
+        return list(of_training(manifest.name, store.artifact(manifest.digest, manifest.kind).path))
+    except StoreError:
+        return []
+
+
 def _unfinished(store: Store) -> Iterator[Finding]:
     for folder in sorted((store.root / "scratch").glob("*")):
-        if any(folder.iterdir()):
+        broken = list(not_finite(folder))
+        yield from broken
+        if not broken and any(folder.iterdir()):
             yield Finding(
                 "note", f"a stage stopped half way ({folder.name[:12]})", "the same command goes on from there"
             )

@@ -6,6 +6,7 @@ In a terminal a bar with rate and time left; elsewhere (a file, CI) a plain line
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Generator
@@ -39,6 +40,11 @@ def chatter() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PLAIN_WIDTH)
+
+
+def width() -> int:
+    """Characters of a line on stdout."""
+    return shutil.get_terminal_size((_PLAIN_WIDTH, 24)).columns if sys.stdout.isatty() else _PLAIN_WIDTH
 
 
 def echo_json(value: Any) -> None:

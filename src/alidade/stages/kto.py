@@ -12,7 +12,7 @@ from alidade.preferences import prompt_key, unpaired
 from alidade.records import Comparison, Feedback
 from alidade.stages.kinds import COMPARISONS, FEEDBACK, MODEL
 from alidade.stages.reward_check import agreement
-from alidade.stages.training import TrainingStage, trainable, training_run, write_history
+from alidade.stages.training import TrainingStage, trainable, training_run, warn_of, write_history
 from alidade.stats import clustered_proportion
 from alidade.store import Artifact, read_rows, write_json
 from alidade.training.settings import KtoConfig
@@ -64,8 +64,7 @@ def kto(config: KtoStage, inputs: Mapping[str, Artifact], context: StageContext)
     result = train_kto(model, train.judged, heldout.judged, config.training, training_run(context))
     save_model(merge_lora(model.module), model.tokenizer, context.out)
     write_history(context.out, result)
-    for symptom in result.summary["symptoms"]:
-        context.warn(str(symptom))
+    warn_of(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
     shifts, point = result.summary["shifts"], result.summary["reference_point"]
     checks = {"implied": _compared(train, heldout, shifts), "desirable": _judged(train, heldout, shifts, point)}

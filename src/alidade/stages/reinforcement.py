@@ -12,7 +12,7 @@ from alidade.errors import UsageError
 from alidade.pipeline import StageContext, Upstream, stage
 from alidade.records import Demonstration, Prompt
 from alidade.stages.kinds import DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
-from alidade.stages.training import TrainingStage, trainable, training_run, write_history
+from alidade.stages.training import TrainingStage, trainable, training_run, warn_of, write_history
 from alidade.store import Artifact, read_rows
 from alidade.training.settings import GrpoConfig, PpoConfig, ReinforceConfig, RlooConfig
 
@@ -75,25 +75,25 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
         REWARDS.get(config.verify)
 
 
-@stage("ppo", version=2, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
+@stage("ppo", version=3, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
 def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
     reinforce(config, config.training, inputs, context)
 
 
-@stage("grpo", version=1, reads=READS, writes=MODEL, config=GrpoStage, check=check_reward)
+@stage("grpo", version=2, reads=READS, writes=MODEL, config=GrpoStage, check=check_reward)
 def grpo(config: GrpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each answer held against its group."""
     reinforce(config, config.training, inputs, context)
 
 
-@stage("rloo", version=1, reads=READS, writes=MODEL, config=RlooStage, check=check_reward)
+@stage("rloo", version=2, reads=READS, writes=MODEL, config=RlooStage, check=check_reward)
 def rloo(config: RlooStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each answer held against the others."""
     reinforce(config, config.training, inputs, context)
 
 
-@stage("reinforce++", version=1, reads=READS, writes=MODEL, config=ReinforceStage, check=check_reward)
+@stage("reinforce++", version=2, reads=READS, writes=MODEL, config=ReinforceStage, check=check_reward)
 def reinforce_plus_plus(config: ReinforceStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each token held against the whole batch."""
     reinforce(config, config.training, inputs, context)
@@ -118,8 +118,7 @@ def reinforce(
     result = train_ppo(networks, prompts, training, training_run(context), gold=gold, mixed=mixed)
     save_model(merge_lora(networks.policy.module), networks.policy.tokenizer, context.out)
     write_history(context.out, result)
-    for symptom in result.summary["symptoms"]:
-        context.warn(str(symptom))
+    warn_of(context, result)
     for name in ("proxy_reward", "kl"):
         context.note(name, round(result.history[-1][name], 3))
 

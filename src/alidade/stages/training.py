@@ -28,9 +28,19 @@ def training_run(context: StageContext) -> TrainingRun:
 
 
 def write_history(out: Path, result: TrainingResult) -> None:
-    """One row per step, and what was seen, dropped, truncated and masked."""
+    """One row per step; what was seen, dropped, truncated and masked; and what was looked at before the first step."""
+    from alidade.training.preflight import FILE_NAME, as_json
+
     write_rows(out / "metrics.jsonl", result.history)
     write_json(out / "counts.json", result.counts)
+    if result.preflight:
+        write_json(out / FILE_NAME, as_json(result.preflight))
+
+
+def warn_of(context: StageContext, result: TrainingResult) -> None:
+    """Warn of what the curves of a training show."""
+    for symptom in result.summary["symptoms"]:
+        context.warn(str(symptom))
 
 
 class TrainingStage(Record):
@@ -46,7 +56,7 @@ class SftStage(TrainingStage):
     training: SftConfig = SftConfig()
 
 
-@stage("sft", version=1, reads={"model": MODEL, "demonstrations": DEMONSTRATIONS}, writes=MODEL, config=SftStage)
+@stage("sft", version=2, reads={"model": MODEL, "demonstrations": DEMONSTRATIONS}, writes=MODEL, config=SftStage)
 def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, fine-tuned on demonstrations; loss on the answers only."""
     from alidade.models.local import load, save_model
@@ -58,6 +68,7 @@ def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext)
     result = train_sft(model, rows, config.training, training_run(context))
     save_model(merge_lora(model.module), model.tokenizer, context.out)
     write_history(context.out, result)
+    warn_of(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
 
 
@@ -67,7 +78,7 @@ class RewardStage(TrainingStage):
     training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
 
 
-@stage("reward", version=1, reads={"model": MODEL, "comparisons": COMPARISONS}, writes=REWARD_MODEL, config=RewardStage)
+@stage("reward", version=2, reads={"model": MODEL, "comparisons": COMPARISONS}, writes=REWARD_MODEL, config=RewardStage)
 def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """A reward model that learns from comparisons, measured on held-out ones against the length-only baseline."""
     from alidade.models.local import load
@@ -84,6 +95,7 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
     trained = replace(trained, module=merge_lora(trained.module))
     save_reward_model(trained, context.out)
     write_history(context.out, result)
+    warn_of(context, result)
     annotated = accuracies(trained, rows, heldout)
     report = result.summary["heldout"]
     calibration = {"calibration": report["bins"], "temperature": report["temperature"]} if annotated else {}

@@ -25,7 +25,7 @@ from alidade.training.losses import (
 )
 from alidade.training.packing import Packed
 from alidade.training.reward_model import RewardModel
-from alidade.training.rollouts import Answers, Pack
+from alidade.training.rollouts import Answers, Pack, signs
 from alidade.training.settings import MAIN_REWARD, KlControl, PpoConfig, RewardShape
 
 KL_ERROR_BOUND = 0.2
@@ -243,6 +243,7 @@ def measure(answers: Answers, judged: Judgement, experience: Experience, cfg: Pp
         "entropy": float(judged.entropy.mean()),
         "engine_gap": engine_gap(answers, judged.log_probs),
     }
+    row |= signs(answers, final_scores(judged.scores, answers.finished, cfg.shape).tolist())
     if cfg.baseline in ("group", "leave-one-out"):
         groups = final_scores(judged.scores, answers.finished, cfg.shape).reshape(-1, cfg.drawing.answers_per_prompt)
         row["tied_groups"] = float((groups == groups[:, :1]).all(dim=1).float().mean())

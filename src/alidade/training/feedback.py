@@ -21,8 +21,10 @@ from alidade.models.render import Renderer
 from alidade.records import Conversation, Feedback
 from alidade.training.judgements import noise_corrected
 from alidade.training.packing import Packed, Tree, pack_trees
-from alidade.training.settings import JudgementConfig
+from alidade.training.settings import JudgementConfig, KtoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
+
+BALANCED = (1.0, 1.5)  # desirable answers to undesirable ones, both weighted
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,21 @@ def _counts(seen: int, groups: Sequence[FeedbackGroup], dropped: Counter[str]) -
         "dropped": dropped_counts(dropped, "too long"),
         "truncated": 0,
     }
+
+
+def imbalance(desirable: float, answers: float, cfg: KtoConfig) -> list[str]:
+    """Whether desirable and undesirable answers, each by number and weight, are out of balance, in words.
+
+    Source: Ethayarajh et al. 2024, arXiv 2402.01306: the ratio should be from 1 to 3/2 (4/3 in its first version).
+    """
+    ratio = cfg.desirable_weight * desirable / (cfg.undesirable_weight * (answers - desirable))
+    if BALANCED[0] <= ratio <= BALANCED[1]:
+        return []
+    aim = cfg.desirable_weight * BALANCED[0 if ratio < BALANCED[0] else 1] / ratio
+    return [
+        f"{desirable:.4g} of {answers:.4g} answers are desirable, which weighs {ratio:.2g} to 1; Ethayarajh et al. advise "
+        f"1 to 1.5: set desirable_weight to {aim:.3g}, unless losses are meant to weigh more"
+    ]
 
 
 def collate_feedback(

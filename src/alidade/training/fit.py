@@ -6,6 +6,7 @@ caller owns the `for` loop, so there are no callbacks: to measure something ever
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from alidade.errors import TrainingStopped
 from alidade.progress import Progress, SilentProgress
 from alidade.training.checkpoint import load_checkpoint, save_checkpoint
 from alidade.training.optimise import AdamW, rate_factor
+from alidade.training.preflight import Checked
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """One row per step; what was seen, dropped, truncated and masked; and what was measured at the end."""
+    """One row per step; what was seen, dropped, truncated and masked; and what was measured at the end and at the start."""
 
     history: list[dict[str, float]]
     counts: dict[str, Any]
     summary: dict[str, Any] = field(default_factory=dict)
+    preflight: list[Checked] = field(default_factory=list)
 
 
 def steps(
@@ -135,6 +138,7 @@ def _stop_unless_finite(values: Mapping[str, float], step: int, batches: Sequenc
         scratch.mkdir(parents=True, exist_ok=True)
         path = scratch / f"nonfinite-step-{step + 1}.pt"
         torch.save({"step": step + 1, "values": dict(values), "batches": list(batches)}, path)
+        path.with_suffix(".json").write_text(json.dumps({"wrong": {name: str(value) for name, value in wrong.items()}}))
         where = str(path)
     raise TrainingStopped(
         f"{', '.join(f'{name} became {value}' for name, value in wrong.items())} at step {step + 1}",

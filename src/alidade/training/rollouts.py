@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
+from statistics import StatisticsError, correlation
 from typing import Any
 
 import torch
@@ -73,3 +75,23 @@ def pack_answers(answers: Answers, chosen: Sequence[int], tokens_at_once: int, d
         packed = pack_trees([trees[place] for place in block]).to(device)
         packs.append(Pack(members, packed, torch.tensor(where, device=device)))
     return packs
+
+
+def signs(answers: Answers, scores: Sequence[float]) -> dict[str, float]:
+    """What shows that answers go wrong: shares of the empty and of the commonest, and whether score follows length.
+
+    `commonest` is the chance that another answer of the batch is the commonest one; `score_length` a correlation, 0 where
+    either never changes.
+    """
+    lengths = [len(tokens) for tokens in answers.tokens]
+    (_, most), *_ = Counter(tuple(tokens) for tokens in answers.tokens).most_common(1)
+    try:
+        together = correlation(lengths, scores)
+    except StatisticsError:
+        together = 0.0
+    return {
+        "empty": sum(done and length == 1 for done, length in zip(answers.finished, lengths, strict=True))
+        / len(lengths),
+        "commonest": (most - 1) / max(1, len(lengths) - 1),
+        "score_length": together,
+    }

@@ -12,21 +12,24 @@ from torch import Tensor, nn
 from alidade.models.local import LocalModel
 from alidade.records import Feedback
 from alidade.seeds import generator
-from alidade.training.diagnose import imbalance, sinking
+from alidade.training.diagnose import check_modes
 from alidade.training.feedback import (
     FeedbackBatch,
     FeedbackGroup,
     ReferencedFeedback,
     collate_feedback,
     group_feedback,
+    imbalance,
 )
 from alidade.training.fit import Fit, Loss, StepReport, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.preference import answer_log_probs, reference_log_probs, tree_log_probs
 from alidade.training.optimise import AdamW, Part
-from alidade.training.packing import Tree
+from alidade.training.packing import Tree, pack_trees
+from alidade.training.preflight import Checked, ends, shares
 from alidade.training.settings import KtoConfig
 from alidade.training.sources import ShuffledRows, Shuffling
+from alidade.training.symptoms import symptoms
 
 
 class KtoObjective:
@@ -144,7 +147,13 @@ def train_kto(
     chance = generator(run.seed, "feedback", "strays")
     grouped = group_feedback(model.renderer, model.context_length, (rows, heldout), cfg, chance)
     budget = cfg.batching.tokens_at_once
-    train, test = (_referenced(module, part, budget) for part in (grouped.train, grouped.heldout))
+    (train, checks), (test, _) = (_referenced(module, part, budget) for part in (grouped.train, grouped.heldout))
+    preflight = [
+        *ends([answer for group in grouped.train for answer in group.answers], model.renderer.stop_ids),
+        *check_modes(module, pack_trees([grouped.train[0].tree]).to(device)),
+        *shares(grouped.counts),
+        *checks,
+    ]
     shuffled = ShuffledRows(
         train,
         lambda row: row.group.token_count,
@@ -156,20 +165,23 @@ def train_kto(
     for report in fit.over("feedback", "step", ["kto", cfg.model_dump(), grouped.counts]):
         report.note(**_per_kind(report.values))
     counts = grouped.counts
-    symptoms = imbalance(counts["desirable"], counts["answers"], cfg) + sinking(fit.history)
-    return TrainingResult(fit.history, counts, _heldout(module, test, budget) | {"symptoms": symptoms})
+    found = imbalance(counts["desirable"], counts["answers"], cfg) + symptoms(fit.history)
+    return TrainingResult(fit.history, counts, _heldout(module, test, budget) | {"symptoms": found}, preflight)
 
 
 def _everything(group: FeedbackGroup) -> Tree:
     return Tree(group.prompt, [*group.answers, *group.strays])
 
 
-def _referenced(module: nn.Module, groups: Sequence[FeedbackGroup], tokens_at_once: int) -> list[ReferencedFeedback]:
-    scored = reference_log_probs(module, [_everything(group) for group in groups], tokens_at_once)
-    return [
+def _referenced(
+    module: nn.Module, groups: Sequence[FeedbackGroup], tokens_at_once: int
+) -> tuple[list[ReferencedFeedback], list[Checked]]:
+    scored, checks = reference_log_probs(module, [_everything(group) for group in groups], tokens_at_once)
+    rows = [
         ReferencedFeedback(group, row[: len(group.answers)], row[len(group.answers) :])
         for group, row in zip(groups, scored, strict=True)
     ]
+    return rows, checks
 
 
 def _heldout(module: nn.Module, rows: Sequence[ReferencedFeedback], tokens_at_once: int) -> dict[str, Any]:

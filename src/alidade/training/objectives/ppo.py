@@ -15,7 +15,6 @@ from torch import nn
 from alidade.errors import ModelError, UsageError
 from alidade.models.local import LocalModel
 from alidade.records import Demonstration, Prompt
-from alidade.training.diagnose import symptoms
 from alidade.training.experience import Networks, Scorer
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
@@ -23,9 +22,11 @@ from alidade.training.lora import twin
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
+from alidade.training.preflight import shares
 from alidade.training.reward_model import RewardModel
 from alidade.training.settings import Baseline, PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
+from alidade.training.symptoms import symptoms
 
 NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out": "RLOO", "batch": "REINFORCE++"}
 
@@ -75,7 +76,8 @@ def train_ppo(
     fit = Fit(policy.module, source.objective, source, AdamW(parts, cfg.optimiser), run)
     for _ in fit.over(NAMES[cfg.baseline], "iteration", [cfg.model_dump(), counts]):
         pass
-    return TrainingResult(source.curves, counts, {"symptoms": symptoms(source.curves)})
+    preflight = [*source.preflight, *shares(counts, "prompts")]
+    return TrainingResult(source.curves, counts, {"symptoms": symptoms(source.curves)}, preflight)
 
 
 def _same_vocabulary(policy: LocalModel, reward: RewardModel) -> None:

@@ -22,7 +22,14 @@ from alidade.models.render import Renderer
 from alidade.records import Prompt
 from alidade.seeds import derive, generator
 from alidade.training.combined import CombinedReward
-from alidade.training.diagnose import check_engine, check_ratio, check_reference, check_scores
+from alidade.training.diagnose import (
+    check_alone,
+    check_dropout,
+    check_engine,
+    check_ratio,
+    check_reference,
+    check_scores,
+)
 from alidade.training.experience import (
     Experience,
     Judgement,
@@ -37,9 +44,10 @@ from alidade.training.experience import (
 from alidade.training.fit import StepReport
 from alidade.training.objectives.ppo_update import AnswerBatch, MixBatch, PpoObjective
 from alidade.training.objectives.sft import TokenRow
-from alidade.training.packing import pack_rows, split_by_budget
+from alidade.training.packing import Tree, pack_rows, split_by_budget
+from alidade.training.preflight import Checked, as_json, from_json
 from alidade.training.reward_model import RewardModel
-from alidade.training.rollouts import Answers, pack_answers, roll_out
+from alidade.training.rollouts import Answers, Pack, pack_answers, roll_out
 from alidade.training.settings import MAIN_REWARD, PpoConfig
 
 AVERAGED = ("policy_loss", "value_loss", "mix_loss", "clip_fraction", "update_kl")
@@ -64,6 +72,7 @@ class PpoSource:
         self.curves: list[dict[str, float]] = []
         bounds = dict.fromkeys(networks.rewards, math.inf) | dict.fromkeys(networks.reward_models, cfg.shape.score_clip)
         self._reward = CombinedReward(bounds, cfg)
+        self.preflight: list[Checked] = []
         self._networks, self._task, self._cfg, self._seed = networks, task, cfg, seed
         self._device = next(networks.policy.module.parameters()).device
         self._iteration = self._epoch = self._minibatch = 0
@@ -110,13 +119,21 @@ class PpoSource:
         self._row |= measure(answers, judged, experience, self._cfg)
         self._row |= {"score": float(scores[MAIN_REWARD].mean())} | self._reward.measure()
         if self._iteration == 0:
-            if self._cfg.must_start_equal:
-                check_reference(judged.log_probs, judged.reference)
-            check_engine(self._row["engine_gap"], drawing.engine_gap)
-            first = self.objective.log_probs(packs[0].packed).detach()
-            check_ratio(first, experience.log_probs[packs[0].where])
+            self.preflight = self._checks(answers, judged, packs[0])
         self._record_gold(chosen, answers)
         return answers, experience
+
+    def _checks(self, answers: Answers, judged: Judgement, pack: Pack) -> list[Checked]:
+        """What must hold before the first step, measured."""
+        checks = [
+            check_engine(self._row["engine_gap"], self._cfg.drawing.engine_gap),
+            check_ratio(self.objective.log_probs(pack.packed).detach(), judged.log_probs[pack.where]),
+            check_dropout(self._networks.policy.module),
+        ]
+        if self._cfg.must_start_equal:
+            checks.insert(0, check_reference(judged.log_probs, judged.reference))
+        trees = [Tree(answers.prompts[answers.places[one]], [answers.tokens[one]]) for one in pack.chosen[:2]]
+        return checks + [check_alone(reward.module, trees) for reward in self._networks.reward_models.values()]
 
     def _chosen_prompts(self) -> list[int]:
         """The next prompts: every prompt once, in a fresh order each time round."""
@@ -250,6 +267,7 @@ class PpoSource:
             "row": self._row,
             "steps": self._steps,
             "curves": self.curves,
+            "preflight": as_json(self.preflight),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -259,6 +277,7 @@ class PpoSource:
         self._row, self._steps = state["row"], state["steps"]
         self._reward.load_state_dict(state["reward"])
         self.curves[:] = state["curves"]
+        self.preflight = from_json(state["preflight"])
         drawn = state["drawn"]
         self._drawn = None
         if drawn is not None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from alidade.models.local import LocalModel
 from alidade.records import Comparison, Ranking
 from alidade.training.calibration import Judged, pair_report
-from alidade.training.diagnose import check_start, displacement
+from alidade.training.diagnose import check_modes, check_start
 from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
 from alidade.training.judgements import (
     AnswerGroup,
@@ -30,8 +30,10 @@ from alidade.training.judgements import (
 from alidade.training.lm import each_answer, hidden_states, prepare, token_scores
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, Tree
+from alidade.training.preflight import Checked, ends, shares
 from alidade.training.settings import PreferenceConfig
 from alidade.training.sources import ShuffledRows, Shuffling
+from alidade.training.symptoms import symptoms
 
 
 @dataclass(frozen=True)
@@ -148,20 +150,22 @@ def score_groups(module: nn.Module, groups: Sequence[AnswerGroup], tokens_at_onc
     return tree_log_probs(module, [group.tree for group in groups], tokens_at_once)
 
 
-def reference_log_probs(module: nn.Module, trees: Sequence[Tree], tokens_at_once: int) -> list[list[float]]:
-    """`tree_log_probs` before the first step, checked not to depend on what is packed beside an answer.
+def reference_log_probs(
+    module: nn.Module, trees: Sequence[Tree], tokens_at_once: int
+) -> tuple[list[list[float]], list[Checked]]:
+    """`tree_log_probs` before the first step, and the check that they do not depend on what is packed beside an answer.
 
     Raises:
         TrainingStopped: when they do.
     """
     scored = tree_log_probs(module, trees, tokens_at_once)
-    if scored:
-        beside_others = min(1, len(trees) - 1)
-        tree = trees[beside_others]
-        alone = tree_log_probs(module, [tree], tokens_at_once)[0]
-        lengths = [len(answer) for answer in tree.answers]
-        check_start(alone, scored[beside_others], lengths, next(module.parameters()).dtype)
-    return scored
+    if not scored:
+        return [], []
+    beside_others = min(1, len(trees) - 1)
+    tree = trees[beside_others]
+    alone = tree_log_probs(module, [tree], tokens_at_once)[0]
+    lengths = [len(answer) for answer in tree.answers]
+    return scored, [check_start(alone, scored[beside_others], lengths, next(module.parameters()).dtype)]
 
 
 def collate_referenced(
@@ -193,7 +197,12 @@ def train_preferences(
     module = prepare(model.module, cfg.batching.checkpointing)
     device = next(module.parameters()).device
     grouped = group_parts(model.renderer, model.context_length, (rows, heldout), cfg)
-    train, test = (_referenced(module, part, loss) for part in (grouped.train, grouped.heldout))
+    preflight = [
+        *ends([answer for group in grouped.train for answer in group.answers], model.renderer.stop_ids),
+        *check_modes(module, collate_groups(grouped.train[:1], device).packed),
+        *shares(grouped.counts),
+    ]
+    (train, checks), (test, _) = (_referenced(module, part, loss) for part in (grouped.train, grouped.heldout))
     source = ShuffledRows(
         train,
         lambda row: row.group.tree.token_count,
@@ -208,16 +217,18 @@ def train_preferences(
     summary = {
         "heldout": pair_report([lead for _, lead in leads], longer_from=learned_from),
         "leads": {row: lead.gap for row, lead in leads},
-        "symptoms": displacement(fit.history) if loss.uses_reference else [],
+        "symptoms": symptoms(fit.history),
     }
-    return TrainingResult(fit.history, grouped.counts, summary)
+    return TrainingResult(fit.history, grouped.counts, summary, preflight + checks)
 
 
-def _referenced(module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss) -> list[ReferencedGroup]:
+def _referenced(
+    module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss
+) -> tuple[list[ReferencedGroup], list[Checked]]:
     if not loss.uses_reference:
-        return [ReferencedGroup(group, [0.0] * len(group.answers)) for group in groups]
-    scored = reference_log_probs(module, [group.tree for group in groups], loss.cfg.batching.tokens_at_once)
-    return [ReferencedGroup(group, row) for group, row in zip(groups, scored, strict=True)]
+        return [ReferencedGroup(group, [0.0] * len(group.answers)) for group in groups], []
+    scored, checks = reference_log_probs(module, [group.tree for group in groups], loss.cfg.batching.tokens_at_once)
+    return [ReferencedGroup(group, row) for group, row in zip(groups, scored, strict=True)], checks
 
 
 def _longer(group: AnswerGroup, pair: Pair) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean, pstdev
+from typing import Any
 
 from torch import nn
 
 from alidade.records import Comparison, Ranking
 from alidade.training.calibration import Judged, pair_report
+from alidade.training.diagnose import check_alone, check_dropout
 from alidade.training.fit import Fit, Loss, TrainingResult, TrainingRun
 from alidade.training.judgements import (
     AnswerGroup,
@@ -20,9 +22,11 @@ from alidade.training.judgements import (
 from alidade.training.lm import answer_scores, hidden_states, prepare
 from alidade.training.losses import choice_loss
 from alidade.training.optimise import AdamW, Part
+from alidade.training.preflight import ends, shares
 from alidade.training.reward_model import RewardModel, score_trees
 from alidade.training.settings import RewardConfig
 from alidade.training.sources import ShuffledRows, Shuffling
+from alidade.training.symptoms import symptoms
 
 
 class RewardObjective:
@@ -75,15 +79,21 @@ def train_reward(
         lambda chosen: collate_groups(chosen, device),
         Shuffling(cfg.batching, run.seed, "reward"),
     )
+    preflight = [
+        *ends([answer for group in grouped.train for answer in group.answers], reward.renderer.stop_ids),
+        check_alone(module, [group.tree for group in grouped.train[:2]]),
+        check_dropout(module),
+        *shares(grouped.counts),
+    ]
     fit = Fit(module, RewardObjective(cfg.centring), source, AdamW([Part("reward", module)], cfg.optimiser), run)
     for _ in fit.over("reward model", "step", [cfg.model_dump(), grouped.counts]):
         pass
-    return _measured(reward, grouped, fit.history, cfg.batching.tokens_at_once)
+    measured, summary = _measured(reward, grouped, cfg.batching.tokens_at_once)
+    summary["symptoms"] = symptoms(fit.history)
+    return measured, TrainingResult(fit.history, grouped.counts, summary, preflight)
 
 
-def _measured(
-    reward: RewardModel, grouped: Grouped, history: list[dict[str, float]], tokens_at_once: int
-) -> tuple[RewardModel, TrainingResult]:
+def _measured(reward: RewardModel, grouped: Grouped, tokens_at_once: int) -> tuple[RewardModel, dict[str, Any]]:
     parts = (grouped.train, grouped.heldout)
     scores = [score_trees(reward.module, [group.tree for group in part], tokens_at_once) for part in parts]
     flat = [score for row in scores[0] for score in row]
@@ -95,7 +105,7 @@ def _measured(
         "train": pair_report(train, longer_from=train),
         "heldout": pair_report(heldout, longer_from=train),
     }
-    return normalised, TrainingResult(history, grouped.counts, summary)
+    return normalised, summary
 
 
 def _judged(groups: Sequence[AnswerGroup], scores: Sequence[Sequence[float]]) -> Iterator[Judged]:

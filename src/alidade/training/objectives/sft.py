@@ -11,13 +11,16 @@ import torch
 
 from alidade.models.local import LocalModel
 from alidade.records import Demonstration
+from alidade.training.diagnose import check_modes
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import hidden_states, prepare, token_scores
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, pack_rows
+from alidade.training.preflight import ends, shares
 from alidade.training.settings import Batching, RowLimits, SftConfig
 from alidade.training.sources import ShuffledRows, Shuffling, dropped_counts, refuse_loss
+from alidade.training.symptoms import symptoms
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,12 @@ def train_sft(model: LocalModel, rows: Sequence[Demonstration], cfg: SftConfig, 
         return pack_rows([(row.ids, row.trained) for row in chosen]).to(device)
 
     source = ShuffledRows(items, lambda row: len(row.ids), collate, Shuffling(cfg.batching, run.seed, "sft"))
+    last = [row.ids[-1:] if row.trained[-1] else [-1] for row in items]
+    preflight = [*ends(last, model.renderer.stop_ids), *check_modes(module, collate(items[:1])), *shares(counts)]
     fit = Fit(module, NextTokenObjective(), source, AdamW([Part("policy", module)], cfg.optimiser), run)
     for _ in fit.over("fine-tuning", "step", [cfg.model_dump(), counts]):
         pass
-    return TrainingResult(fit.history, counts)
+    return TrainingResult(fit.history, counts, {"symptoms": symptoms(fit.history)}, preflight)
 
 
 @torch.no_grad()
