@@ -132,7 +132,7 @@ def sinking(curves: Sequence[Mapping[str, float]]) -> list[str]:
 def imbalance(desirable: float, answers: float, cfg: KtoConfig) -> list[str]:
     """Whether desirable and undesirable answers, each by number and weight, are out of balance, in words.
 
-    Source: Ethayarajh et al. 2024, arXiv 2402.01306: the ratio should be from 1 to 3/2 (4/3 in its first version).
+    Source: Ethayarajh et al. 2024, arXiv 2402.01306, equation 9: the ratio should be from 1 to 3/2 (4/3 in its first version).
     """
     ratio = cfg.desirable_weight * desirable / (cfg.undesirable_weight * (answers - desirable))
     if BALANCED[0] <= ratio <= BALANCED[1]:

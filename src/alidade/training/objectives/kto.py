@@ -85,7 +85,7 @@ class AgainstStrays:
     however the step is cut into micro-batches, and there is no running estimate to keep: where this source stands is where
     its rows stand.
 
-    Source: Ethayarajh et al. 2024, arXiv 2402.01306, section 4.1.
+    Source: Ethayarajh et al. 2024, arXiv 2402.01306, the estimate of z0.
     Differs: the mean is over the step, not the micro-batch; and strays are drawn once from all rows, not from the others of
     the batch, so the reference scores them once.
     """
