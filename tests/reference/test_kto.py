@@ -8,7 +8,7 @@ from reference.kto import answer_log_prob, kto_loss
 from reference.kto import reference_point as specified_point
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from alidade.training.feedback import FeedbackGroup, Label, ReferencedFeedback, collate_feedback
+from alidade.training.feedback import FeedbackGroup, ReferencedFeedback, collate_feedback
 from alidade.training.judgements import noise_corrected
 from alidade.training.lm import prepare
 from alidade.training.objectives.kto import AgainstStrays, KtoObjective, reference_point
@@ -50,8 +50,7 @@ def groups(flips):
     learned = noise_corrected(flips, "robust")
     for number, (prompt, answer, label_prob) in enumerate(ROWS):
         group = made.setdefault(tuple(prompt), FeedbackGroup(prompt))
-        group.answers.append(answer)
-        group.labels.append(Label(label_prob, learned(label_prob), number))
+        group.judge(answer, label_prob, learned(label_prob), number)
     for prompt, answer in STRAYS:
         made[tuple(prompt)].strays.append(answer)
     return list(made.values())

@@ -16,7 +16,6 @@ from alidade.stages import load_all
 from alidade.store import Store
 from alidade.training.feedback import (
     FeedbackGroup,
-    Label,
     ReferencedFeedback,
     add_strays,
     collate_feedback,
@@ -114,7 +113,10 @@ def test_eight_prompts_at_once_equal_eight_times_one_prompt():
 
 
 def group(prompt, *answers):
-    return FeedbackGroup([prompt], list(map(list, answers)), [Label(1.0, 1.0, 0)] * len(answers))
+    made = FeedbackGroup([prompt])
+    for answer in answers:
+        made.judge(list(answer), 1.0, 1.0)
+    return made
 
 
 def test_every_answer_is_a_stray_once_and_never_behind_its_own_prompt():
@@ -130,10 +132,22 @@ def test_every_answer_is_a_stray_once_and_never_behind_its_own_prompt():
 
 
 def test_a_stray_fits_behind_its_prompt_or_there_is_none():
-    groups = [FeedbackGroup([1] * 60, [[2, 1]], [Label(1.0, 1.0, 0)]), group(3, [4] * 9), group(5, [6] * 50)]
+    groups = [group(1, [2, 1]), group(3, [4] * 9), group(5, [6] * 50)]
+    groups[0].prompt *= 60
     add_strays(groups, 64, generator(0, "test"))
     assert [len(one.strays) for one in groups] == [0, 1, 1]
     assert all(len(one.prompt) + len(stray) <= 64 for one in groups for stray in one.strays)
+
+
+def test_an_answer_judged_twice_is_one_branch_with_two_labels():
+    learner = model()
+    rows = [feedback(1, "yes", 1.0), feedback(1, "no", 0.0), feedback(1, "yes", 0.0), feedback(2, "blue", 1.0)]
+    groups, _ = feedback_groups(learner.renderer, rows, 64)
+    assert [len(one.answers) for one in groups] == [2, 1]
+    assert [(label.answer, label.row) for label in groups[0].labels] == [(0, 0), (1, 1), (0, 2)]
+    add_strays(groups, 64, generator(0, "test"))
+    referenced = [ReferencedFeedback(one, [0.0] * len(one.answers), [0.0] * len(one.strays)) for one in groups]
+    assert collate_feedback(referenced, CPU).judged.tolist() == [0, 1, 0, 2]
 
 
 def test_labels_that_all_say_the_same_are_refused():
@@ -151,7 +165,7 @@ def test_answers_to_a_single_prompt_have_no_reference_point():
 def test_rows_that_are_too_long_are_counted_and_too_many_stop_the_run():
     rows = [*thumbs(range(9)), feedback(9, "blue " * 60, 1.0)]
     counts = train(rows, rows[-1:], limits=RowLimits(allowed_loss=0.1)).counts
-    assert (counts["rows"], counts["answers"], counts["desirable"], counts["strays"]) == (10, 9, 4, 9)
+    assert (counts["rows"], counts["labels"], counts["desirable"], counts["strays"]) == (10, 9, 4, 9)
     assert (counts["dropped"]["too long"], counts["heldout"]["dropped"]["too long"]) == (1, 1)
     with pytest.raises(DataError, match="1 too long"):
         train(rows)

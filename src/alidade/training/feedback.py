@@ -10,10 +10,11 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from alidade.errors import DataError
@@ -29,8 +30,12 @@ BALANCED = (1.0, 1.5)  # desirable answers to undesirable ones, both weighted
 
 @dataclass(frozen=True)
 class Label:
-    """The probability that an answer is desirable, as labelled and as learned from; `row` is its number among those given."""
+    """The probability that answer number `answer` is desirable, as labelled and as learned from.
 
+    `row` is the judgement's number among those given.
+    """
+
+    answer: int
     label_prob: float
     learned_prob: float
     row: int
@@ -38,12 +43,18 @@ class Label:
 
 @dataclass
 class FeedbackGroup:
-    """A prompt, its judged answers with a label each, and strays: as many, where answers to other prompts fit behind it."""
+    """A prompt, its distinct answers, every label on them, and strays: one for each answer, where one fits behind the prompt."""
 
     prompt: list[int]
     answers: list[list[int]] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     strays: list[list[int]] = field(default_factory=list)
+
+    def judge(self, answer: list[int], label_prob: float, learned_prob: float, row: int = -1) -> None:
+        """One label on `answer`, which joins the group if it is new."""
+        if answer not in self.answers:
+            self.answers.append(answer)
+        self.labels.append(Label(self.answers.index(answer), label_prob, learned_prob, row))
 
     @property
     def tree(self) -> Tree:
@@ -81,15 +92,17 @@ class ReferencedFeedback:
 
 @dataclass(frozen=True)
 class FeedbackBatch:
-    """Packed answers with their labels, packed strays (none: None), and the reference's log-probabilities of both.
+    """Packed answers, the labels on them, packed strays (None where there are none), and the reference's log-probabilities.
 
-    `reference_point` is one number for all batches of a step, in nats an answer.
+    `judged[i]` is the number of the answer that label i is about, through the batch; `reference_point` is one number for
+    all batches of a step, in nats an answer.
     """
 
     packed: Packed
     reference: Float[Tensor, " answers"]
-    label_probs: Float[Tensor, " answers"]
-    learned_probs: Float[Tensor, " answers"]
+    judged: Int[Tensor, " labels"]
+    label_probs: Float[Tensor, " labels"]
+    learned_probs: Float[Tensor, " labels"]
     strays: Packed | None
     stray_reference: Float[Tensor, " strays"]
     reference_point: float = 0.0
@@ -114,8 +127,7 @@ def feedback_groups(
             dropped["too long"] += 1
             continue
         group = groups.setdefault(row.prompt, FeedbackGroup(prompt))
-        group.answers.append(answer)
-        group.labels.append(Label(row.label_prob, learned(row.label_prob), number))
+        group.judge(answer, row.label_prob, learned(row.label_prob), number)
     return list(groups.values()), dropped
 
 
@@ -161,16 +173,16 @@ def group_feedback(
 
 def _refuse_one_sided(counts: dict[str, Any]) -> None:
     """A gain is counted from a reference point and against a loss; without one of them there is nothing to learn."""
-    answers, desirable = counts["answers"], counts["desirable"]
+    labels, desirable = counts["labels"], counts["desirable"]
     if desirable == 0:
         raise DataError(
-            f"none of {answers} answers is desirable: nothing says what to do instead",
+            f"none of {labels} answers is desirable: nothing says what to do instead",
             where="feedback",
             hint="add answers that are desirable",
         )
-    if desirable == answers:
+    if desirable == labels:
         raise DataError(
-            f"all {answers} answers are desirable: nothing says what to avoid",
+            f"all {labels} answers are desirable: nothing says what to avoid",
             where="feedback",
             hint="good answers alone are demonstrations: use the stage `sft`, or add answers that are not desirable",
         )
@@ -187,6 +199,7 @@ def _counts(seen: int, groups: Sequence[FeedbackGroup], dropped: Counter[str]) -
         "rows": seen,
         "prompts": len(groups),
         "answers": sum(len(group.answers) for group in groups),
+        "labels": sum(len(group.labels) for group in groups),
         "desirable": sum(label.label_prob for group in groups for label in group.labels),
         "strays": sum(len(group.strays) for group in groups),
         "tokens": sum(group.tree.token_count for group in groups),
@@ -198,7 +211,7 @@ def _counts(seen: int, groups: Sequence[FeedbackGroup], dropped: Counter[str]) -
 def imbalance(desirable: float, answers: float, cfg: KtoConfig) -> list[str]:
     """Whether desirable and undesirable answers, each by number and weight, are out of balance, in words.
 
-    Source: Ethayarajh et al. 2024, arXiv 2402.01306: the ratio should be from 1 to 3/2 (4/3 in its first version).
+    Source: Ethayarajh et al. 2024, arXiv 2402.01306, equation 9: the ratio should be from 1 to 3/2 (4/3 in its first version).
     """
     ratio = cfg.desirable_weight * desirable / (cfg.undesirable_weight * (answers - desirable))
     if BALANCED[0] <= ratio <= BALANCED[1]:
@@ -218,13 +231,17 @@ def collate_feedback(
     def column(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
 
-    labels = [label for row in rows for label in row.group.labels]
+    starts = accumulate((len(row.group.answers) for row in rows), initial=0)
+    labels = [
+        (start + label.answer, label) for start, row in zip(starts, rows, strict=False) for label in row.group.labels
+    ]
     strayed = [row.group.stray_tree for row in rows if row.group.strays]
     return FeedbackBatch(
         packed=pack_trees([row.group.tree for row in rows]).to(device),
         reference=column([value for row in rows for value in row.reference]),
-        label_probs=column([label.label_prob for label in labels]),
-        learned_probs=column([label.learned_prob for label in labels]),
+        judged=torch.tensor([answer for answer, _ in labels], device=device),
+        label_probs=column([label.label_prob for _, label in labels]),
+        learned_probs=column([label.learned_prob for _, label in labels]),
         strays=pack_trees(strayed).to(device) if strayed else None,
         stray_reference=column([value for row in rows for value in row.stray_reference]),
     )

@@ -33,7 +33,7 @@ from alidade.training.symptoms import symptoms
 
 
 class KtoObjective:
-    """Mean loss per answer: weight x (1 - sigmoid(beta x lead)), the lead being that of the log-ratio over the reference point.
+    """Mean loss per label: weight x (1 - sigmoid(beta x lead)), the lead being that of the log-ratio over the reference point.
 
     Of an undesirable answer the lead counts the other way round; an answer desirable with probability p counts as both.
 
@@ -45,13 +45,13 @@ class KtoObjective:
         self._cfg = cfg
 
     def weight(self, batch: FeedbackBatch) -> float:
-        """Answers."""
-        return float(len(batch.packed.lengths))
+        """Labels."""
+        return float(len(batch.judged))
 
     def loss(self, model: nn.Module, batch: FeedbackBatch) -> Loss:
-        """Summed loss of the answers."""
+        """Summed loss of the labels."""
         cfg, learned = self._cfg, batch.learned_probs
-        log_ratios = answer_log_probs(model, batch.packed) - batch.reference
+        log_ratios = (answer_log_probs(model, batch.packed) - batch.reference)[batch.judged]
         lead = cfg.beta * (log_ratios - batch.reference_point)
         desirable = cfg.desirable_weight * torch.sigmoid(-lead)
         undesirable = cfg.undesirable_weight * torch.sigmoid(lead)
@@ -61,7 +61,7 @@ class KtoObjective:
 
 
 def _movements(log_ratios: Tensor, batch: FeedbackBatch) -> dict[str, Tensor | float]:
-    """Sums over answers; those of one kind only where there are any, to be divided by their number (`_per_kind`)."""
+    """Sums over labels; those of one kind only where there are any, to be divided by their number (`_per_kind`)."""
     likely = batch.label_probs
     right = torch.sign(log_ratios - batch.reference_point) * torch.sign(likely - 0.5)
     sums: dict[str, Tensor | float] = {
@@ -88,9 +88,9 @@ class AgainstStrays:
     however the step is cut into micro-batches, and there is no running estimate to keep: where this source stands is where
     its rows stand.
 
-    Source: Ethayarajh et al. 2024, arXiv 2402.01306, section 4.1.
+    Source: Ethayarajh et al. 2024, arXiv 2402.01306, the estimate of z0.
     Differs: the mean is over the step, not the micro-batch; and strays are drawn once from all rows, not from the others of
-    the batch, so the reference scores them once.
+    the batch, so the reference scores them once. An answer that is judged twice has one stray.
     """
 
     def __init__(self, module: nn.Module, rows: ShuffledRows[ReferencedFeedback]) -> None:
@@ -165,7 +165,7 @@ def train_kto(
     for report in fit.over("feedback", "step", ["kto", cfg.model_dump(), grouped.counts]):
         report.note(**_per_kind(report.values))
     counts = grouped.counts
-    found = imbalance(counts["desirable"], counts["answers"], cfg) + symptoms(fit.history)
+    found = imbalance(counts["desirable"], counts["labels"], cfg) + symptoms(fit.history)
     return TrainingResult(fit.history, counts, _heldout(module, test, budget) | {"symptoms": found}, preflight)
 
 
@@ -190,6 +190,6 @@ def _heldout(module: nn.Module, rows: Sequence[ReferencedFeedback], tokens_at_on
     scored = tree_log_probs(module, [_everything(row.group) for row in rows], tokens_at_once)
     for row, log_probs in zip(rows, scored, strict=True):
         gained = [now - before for now, before in zip(log_probs, [*row.reference, *row.stray_reference], strict=True)]
-        shifts |= {label.row: gain for label, gain in zip(row.group.labels, gained, strict=False)}
+        shifts |= {label.row: gained[label.answer] for label in row.group.labels}
         gains += gained[len(row.group.answers) :]
     return {"shifts": shifts, "reference_point": max(0.0, sum(gains) / len(gains)) if gains else 0.0}
