@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from alidade.training.corpus import TextFile
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
+from alidade.training.lora import add_lora
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.preference import train_preferences
@@ -36,6 +38,7 @@ from alidade.training.settings import (
     Drawing,
     GrpoConfig,
     KlControl,
+    LoraConfig,
     Mix,
     ModelShape,
     OptimiserConfig,
@@ -130,10 +133,32 @@ def reward(run, folder):
     return digest(trained.module), result
 
 
+def sft_lora(run, folder):
+    learner = adapted(model(), seed=4)
+    rows = [Demonstration(id=str(place), prompt=ask(place), answer="yes") for place in range(12)]
+    cfg = SftConfig(batching=Batching(epochs=2, rows=4, tokens_at_once=40, checkpointing=True), optimiser=FAST)
+    result = train_sft(learner, rows, cfg, run)
+    return digest(learner.module), result
+
+
+def adapted(network, seed):
+    return replace(network, module=add_lora(network.module, LoraConfig(rank=2), seed))
+
+
 def ppo(run, folder):
     policy = model()
     scorer = new_reward_model(policy, 0)
-    networks = Networks(policy, copy.deepcopy(policy.module), scorer, value_from_reward(scorer))
+    return ppo_with(Networks(policy, copy.deepcopy(policy.module), scorer, value_from_reward(scorer)), run)
+
+
+def ppo_lora(run, folder):
+    policy = model()
+    scorer = adapted(new_reward_model(policy, 0, shared=True), seed=5)
+    value = value_from_reward(scorer)
+    return ppo_with(Networks(adapted(policy, seed=6), None, scorer, value), run)
+
+
+def ppo_with(networks, run):
     cfg = PpoConfig(
         iterations=2,
         drawing=Drawing(prompts=4, answers_per_prompt=2, max_new_tokens=5, engine_gap=1.0),
@@ -144,7 +169,7 @@ def ppo(run, folder):
     asked = [Prompt(id=str(place), conversation=ask(place)) for place in range(6)]
     mixed = [Demonstration(id=str(place), prompt=ask(place), answer="yes") for place in range(5)]
     result = train_ppo(networks, asked, cfg, run, gold=lambda p, a, f: [float(len(x)) for x in a], mixed=mixed)
-    return digest(policy.module, networks.value), result
+    return digest(networks.policy.module, networks.value), result
 
 
 def grpo(run, folder):
@@ -165,7 +190,7 @@ def grpo(run, folder):
     return digest(policy.module), result
 
 
-@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, ppo, grpo])
+@pytest.mark.parametrize("train", [pretrain, sft, sft_lora, reward, dpo, ppo, ppo_lora, grpo])
 @pytest.mark.parametrize("steps", [[1], [2, 1, 2]], ids=["before the first save", "three times"])
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     whole, result = train(TrainingRun(seed=3), tmp_path)

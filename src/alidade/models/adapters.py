@@ -78,7 +78,9 @@ def put_on(module: nn.Module, folder: Path) -> nn.Module:
                 hint="train an adapter of another kind, such as LoRA",
             )
         if head is not None:
-            config.modules_to_save, config.exclude_modules = None, ["score"]  # pyright: ignore[reportAttributeAccessIssue]
+            # With a task peft would wrap the head and keep a second one.
+            config.task_type = config.modules_to_save = None  # pyright: ignore[reportAttributeAccessIssue]
+            config.exclude_modules = ["score"]  # pyright: ignore[reportAttributeAccessIssue]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peft's advice to whoever trains
             adapted = peft.get_peft_model(module, config, autocast_adapter_dtype=False)  # pyright: ignore[reportArgumentType]
