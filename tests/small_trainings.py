@@ -7,6 +7,7 @@ digest of the trained weights and the result.
 import copy
 import hashlib
 import json
+from dataclasses import replace
 
 import torch
 
@@ -16,6 +17,7 @@ from alidade.records import Comparison, Conversation, Demonstration, Feedback, P
 from alidade.training.corpus import TextFile
 from alidade.training.experience import Networks
 from alidade.training.lm import prepare
+from alidade.training.lora import add_lora
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.kto import train_kto
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
@@ -33,6 +35,7 @@ from alidade.training.settings import (
     GrpoConfig,
     KlControl,
     KtoConfig,
+    LoraConfig,
     Mix,
     ModelShape,
     OptimiserConfig,
@@ -118,10 +121,33 @@ def reward(run, folder, times=1):
     return digest(trained.module), result
 
 
+def sft_lora(run, folder, times=1):
+    learner = adapted(model(), seed=4)
+    rows = [Demonstration(id=str(place), prompt=ask(place), answer="yes") for place in range(12)]
+    batching = Batching(epochs=2 * times, rows=4, tokens_at_once=40, checkpointing=True)
+    result = train_sft(learner, rows, SftConfig(batching=batching, optimiser=FAST), run)
+    return digest(learner.module), result
+
+
+def adapted(network, seed):
+    return replace(network, module=add_lora(network.module, LoraConfig(rank=2), seed))
+
+
 def ppo(run, folder, times=1):
     policy = model()
     scorer = new_reward_model(policy, 0)
     networks = Networks(policy, copy.deepcopy(policy.module), scorer, value_from_reward(scorer))
+    return ppo_with(networks, run, times)
+
+
+def ppo_lora(run, folder, times=1):
+    policy = model()
+    scorer = adapted(new_reward_model(policy, 0, shared=True), seed=5)
+    value = value_from_reward(scorer)
+    return ppo_with(Networks(adapted(policy, seed=6), None, scorer, value), run, times)
+
+
+def ppo_with(networks, run, times):
     cfg = PpoConfig(
         iterations=2 * times,
         drawing=Drawing(prompts=4, answers_per_prompt=2, max_new_tokens=5, engine_gap=1.0),
@@ -132,7 +158,7 @@ def ppo(run, folder, times=1):
     asked = [Prompt(id=str(place), conversation=ask(place)) for place in range(6)]
     mixed = [Demonstration(id=str(place), prompt=ask(place), answer="yes") for place in range(5)]
     result = train_ppo(networks, asked, cfg, run, gold=lambda p, a, f: [float(len(x)) for x in a], mixed=mixed)
-    return digest(policy.module, networks.value), result
+    return digest(networks.policy.module, networks.value), result
 
 
 def constrained(run, folder, times=1):

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import pytest
-from tests.small_trainings import constrained, dpo, grpo, kto, ppo, pretrain, reward, sft
+from tests.small_trainings import constrained, dpo, grpo, kto, ppo, ppo_lora, pretrain, reward, sft, sft_lora
 
 from alidade.training.fit import TrainingRun
 
@@ -29,7 +29,7 @@ class Fuse:
                 raise Interrupted
 
 
-@pytest.mark.parametrize("train", [pretrain, sft, reward, dpo, kto, ppo, constrained, grpo])
+@pytest.mark.parametrize("train", [pretrain, sft, sft_lora, reward, dpo, kto, ppo, ppo_lora, constrained, grpo])
 @pytest.mark.parametrize("steps", [[1], [2, 1, 2]], ids=["before the first save", "three times"])
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     whole, result = train(TrainingRun(seed=3), tmp_path)

@@ -21,6 +21,7 @@ from alidade.errors import ModelError
 CONFIG_NAME = "adapter_config.json"
 WEIGHT_NAMES = ("adapter_model.safetensors", "adapter_model.bin")
 BASE_NAME = "alidade-adapter.json"
+DAMAGED = "copy the whole folder again, as peft's save_pretrained wrote it"
 HEAD_KEY = "base_model.model.score.weight"
 EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight", "wte.weight", "embed_in.weight", "embed_out.weight")
 
@@ -71,20 +72,24 @@ def put_on(module: nn.Module, folder: Path) -> nn.Module:
     try:
         config = peft.PeftConfig.from_pretrained(str(folder))
         if getattr(config, "is_prompt_learning", False):
-            raise ModelError("adapters that are prompts cannot be used, only those on weights", where=str(folder))
+            raise ModelError(
+                "adapters that are prompts cannot be used, only those on weights",
+                where=str(folder),
+                hint="train an adapter of another kind, such as LoRA",
+            )
         if head is not None:
-            config.modules_to_save, config.exclude_modules = None, ["score"]  # pyright: ignore[reportAttributeAccessIssue]
+            # With a task peft would wrap the head and keep a second one.
+            config.task_type = config.modules_to_save = None  # pyright: ignore[reportAttributeAccessIssue]
+            config.exclude_modules = ["score"]  # pyright: ignore[reportAttributeAccessIssue]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peft's advice to whoever trains
             adapted = peft.get_peft_model(module, config, autocast_adapter_dtype=False)  # pyright: ignore[reportArgumentType]
-            result = peft.set_peft_model_state_dict(adapted, tensors)
+            peft.set_peft_model_state_dict(adapted, tensors)
+            expected = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise _misfit(module, folder, str(error)) from error
-    if result.unexpected_keys:
-        raise _misfit(module, folder, f"the model has no {result.unexpected_keys[0]}")
-    unset = _without_weights(adapted, tensors)
-    if unset:
-        raise _misfit(module, folder, f"no weights for {unset[0]}")
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        raise _misfit(module, folder, f"the model has no {name}" if name in tensors else f"no weights for {name}")
     if saved_head is not None:
         _set_head(head, saved_head, folder)
     return adapted
@@ -134,9 +139,9 @@ def _settings(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"the adapter's settings cannot be read: {error}", where=str(path)) from error
+        raise ModelError(f"the adapter's settings cannot be read: {error}", where=str(path), hint=DAMAGED) from error
     if not isinstance(found, dict):
-        raise ModelError("the adapter's settings are no JSON object", where=str(path))
+        raise ModelError("the adapter's settings are no JSON object", where=str(path), hint=DAMAGED)
     return found
 
 
@@ -145,11 +150,11 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
 
     _settings(folder)
     if not any((folder / name).is_file() for name in WEIGHT_NAMES):
-        raise ModelError(f"the adapter has no weights: {WEIGHT_NAMES[0]} is missing", where=str(folder))
+        raise ModelError(f"the adapter has no weights: {WEIGHT_NAMES[0]} is missing", where=str(folder), hint=DAMAGED)
     try:
         return peft.load_peft_weights(str(folder), device="cpu")
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"the adapter's weights cannot be read: {error}", where=str(folder)) from error
+        raise ModelError(f"the adapter's weights cannot be read: {error}", where=str(folder), hint=DAMAGED) from error
 
 
 def _refuse_resized(module: Any, tensors: dict[str, Tensor], folder: Path) -> None:
@@ -164,13 +169,6 @@ def _refuse_resized(module: Any, tensors: dict[str, Tensor], folder: Path) -> No
             )
 
 
-def _without_weights(adapted: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
-    import peft
-
-    expected: Any = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    return sorted(set(expected) - set(tensors))
-
-
 def _misfit(module: nn.Module, folder: Path, why: str) -> ModelError:
     first = " ".join(why.split())
     return ModelError(
@@ -183,7 +181,9 @@ def _misfit(module: nn.Module, folder: Path, why: str) -> ModelError:
 def _set_head(head: Any, saved: Tensor, folder: Path) -> None:
     if head.weight.shape != saved.shape:
         shapes = f"{tuple(saved.shape)}, the model's {tuple(head.weight.shape)}"
-        raise ModelError(f"the adapter's head has the shape {shapes}", where=str(folder))
+        raise ModelError(
+            f"the adapter's head has the shape {shapes}", where=str(folder), hint="name the base it is for"
+        )
     with torch.no_grad():
         head.weight.copy_(saved)
     head.requires_grad_(True)

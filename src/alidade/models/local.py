@@ -8,7 +8,7 @@ import json
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from alidade.errors import AlidadeError, DataError, ModelError
+from alidade.models.adapters import is_adapter, named_base, put_on, refuse_tokenizer
 from alidade.models.attention import attach, unwrapped
 from alidade.models.base import Sampled, Sampling
 from alidade.models.engine import context_length, generate
+from alidade.models.quantised import Quantised, four_bits
 from alidade.models.render import Renderer
 from alidade.models.segments import Segments
 from alidade.progress import Progress
@@ -174,37 +176,66 @@ def _score(model: Any, groups: Sequence[_Group]) -> list[list[float]]:
     return [[next(flat) for _ in one] for _, many in groups for one in many]
 
 
-def load(path_or_id: str | Path, *, dtype: torch.dtype | str = "auto", attention: bool = True) -> LocalModel:
+def load(
+    path_or_id: str | Path,
+    *,
+    base: str | Path | None = None,
+    dtype: torch.dtype | str = "auto",
+    attention: bool = True,
+    quantised: Quantised = "no",
+) -> LocalModel:
     """The model and tokenizer in a folder, or behind a hub id, in evaluation mode.
 
+    A folder may hold a peft adapter: it is merged into its `base`, by default the one that it names.
     `dtype` is a torch type or its name; "auto" takes what this machine is fast at (`choose_dtype`).
     `attention=False` leaves the model's own attention in place.
 
     Raises:
-        ModelError: when there is no such model, its tokenizer is missing or does not fit it, or it cannot be packed.
+        ModelError: when there is no such model, its tokenizer is missing or does not fit it, or it cannot be packed; for an
+            adapter also when its base is missing or is not the one that it was trained on.
+        MissingExtra: when 4-bit weights are asked for where they cannot be.
     """
     source = str(path_or_id)
+    if is_adapter(Path(source)):
+        return _load_adapter(Path(source), base, dtype=dtype, attention=attention)
+    if base is not None:
+        raise ModelError("a base was named for what is no adapter", where=source, hint="leave the base out")
     _refuse_missing(source)
     where = f"model {source!r}"
     kind = choose_dtype() if dtype == "auto" else _dtype(dtype)
+    how: dict[str, Any] = {} if quantised == "no" else {"quantization_config": four_bits(kind)}
     try:
         with quietly():
             AutoConfig.from_pretrained(source)
             tokenizer = AutoTokenizer.from_pretrained(source)
-            module: Any = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
+            module: Any = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **how)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(
             f"the model cannot be loaded: {error}",
             where=where,
             hint="name a folder with config.json, weights and tokenizer.json, or a hub id that is reachable or cached",
         ) from error
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and not how:
         module = module.to("cuda")
     _refuse_mismatch(module, tokenizer, where)
     if attention:
         attach(module)
     renderer = Renderer(tokenizer, stop_ids=_stop_ids(module))
     return LocalModel(source, module.eval(), tokenizer, renderer, context_length(module))
+
+
+def _load_adapter(folder: Path, base: str | Path | None, *, dtype: torch.dtype | str, attention: bool) -> LocalModel:
+    named = named_base(folder) if base is None else str(base)
+    model = load(named, dtype=dtype, attention=attention)
+    adapted: Any = put_on(model.module, folder)
+    tokenizer = model.tokenizer
+    if any((folder / name).is_file() for name in TOKENIZER_FILES):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        refuse_tokenizer(tokenizer, model.tokenizer, folder)
+    module = adapted.merge_and_unload().requires_grad_(True).eval()
+    # The adapter's tokenizer may bring the chat template that it was trained with.
+    renderer = Renderer(tokenizer, stop_ids=_stop_ids(module))
+    return replace(model, name=str(folder), module=module, tokenizer=tokenizer, renderer=renderer)
 
 
 def _refuse_missing(source: str) -> None:

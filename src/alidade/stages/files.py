@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from alidade.errors import DataError
+from alidade.errors import DataError, ModelError
 from alidade.pipeline import InputFile, InputReference, StageContext, Upstream, stage
 from alidade.preferences import (
     Loaded,
@@ -33,6 +33,9 @@ from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, FEEDBACK, MODEL, P
 from alidade.stages.pilot import PilotConfig
 from alidade.store import Artifact, write_json, write_rows
 from alidade.testbed.pilot import pilot_folder
+
+if TYPE_CHECKING:
+    from alidade.models.local import LocalModel
 
 T = TypeVar("T", Demonstration, Comparison, Feedback, Prompt)
 Row = Demonstration | Comparison | Feedback | Prompt
@@ -88,7 +91,11 @@ class ModelFolderConfig(Record):
     path: Annotated[InputReference, BeforeValidator(_pilot_by_name)] = Field(
         default=PILOT,
         validate_default=True,
-        description="a folder, a hub id, or `pilot` for the model that ships with alidade",
+        description="a folder, a hub id, or `pilot` for the model that ships with alidade; or a folder with a peft adapter",
+    )
+    base: InputReference | None = Field(
+        default=None,
+        description="the model that an adapter belongs to; an adapter's own word for it is not in the lineage",
     )
 
 
@@ -183,12 +190,28 @@ def _write(gathered: Gathered[T], config: FilesConfig, context: StageContext) ->
     context.note("dropped", sum(dropped.values()))
 
 
-@lru_cache(maxsize=4)
-def open_ruler(place: Path | str) -> Ruler:
-    """The ruler of a model, which is opened whole, so that one that cannot be used is refused."""
+def _open(place: Path | str, base: str | None) -> LocalModel:
+    """A user's model.
+
+    Raises:
+        ModelError: when it is an adapter whose base the recipe does not name.
+    """
+    from alidade.models.adapters import is_adapter
     from alidade.models.local import load
 
-    model = load(place)
+    if base is None and is_adapter(Path(place)):
+        raise ModelError(
+            "the recipe does not name the base of an adapter",
+            where=str(place),
+            hint="name its folder beside the adapter's, such as --set base.base=FOLDER, so that the run knows what it stood on",
+        )
+    return load(place, base=base)
+
+
+@lru_cache(maxsize=4)
+def open_ruler(place: Path | str, base: str | None = None) -> Ruler:
+    """The ruler of a model, which is opened whole, so that one that cannot be used is refused."""
+    model = _open(place, base)
     return Ruler(model.renderer, model.context_length)
 
 
@@ -200,7 +223,7 @@ def _ruler_before(inputs: Mapping[str, Upstream]) -> Ruler | None:
     """The ruler of a model that is not yet an artifact, where its stage tells what it will be."""
     origin = inputs.get("model")
     if origin is not None and isinstance(origin.config, ModelFolderConfig):
-        return open_ruler(origin.config.path)
+        return open_ruler(origin.config.path, origin.config.base)
     if origin is not None and isinstance(origin.config, PilotConfig):
         return open_ruler(origin.config.weights)
     return None
@@ -228,7 +251,7 @@ def check_prompts(config: PromptFilesConfig, inputs: Mapping[str, Upstream]) -> 
 
 def check_model(config: ModelFolderConfig, inputs: Mapping[str, Upstream]) -> None:
     """Open the model: its weights, its tokenizer, its chat template."""
-    open_ruler(config.path)
+    open_ruler(config.path, config.base)
 
 
 @stage(
@@ -289,7 +312,7 @@ def prompts_file(config: PromptFilesConfig, inputs: Mapping[str, Artifact], cont
 @stage("model-folder", version=1, reads={}, writes=MODEL, config=ModelFolderConfig, check=check_model)
 def model_folder(config: ModelFolderConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """A user's own model as a plain folder."""
-    from alidade.models.local import load, save_model
+    from alidade.models.local import save_model
 
-    model = load(config.path)
+    model = _open(config.path, config.base)
     save_model(model.module, model.tokenizer, context.out)

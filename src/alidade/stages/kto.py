@@ -12,7 +12,16 @@ from alidade.preferences import prompt_key, unpaired
 from alidade.records import Comparison, Feedback
 from alidade.stages.kinds import COMPARISONS, FEEDBACK, MODEL
 from alidade.stages.reward_check import agreement
-from alidade.stages.training import TrainingStage, trainable, training_run, warn_of, write_history
+from alidade.stages.training import (
+    TrainingStage,
+    check_method,
+    opened,
+    trainable,
+    training_run,
+    warn_of,
+    write_history,
+    write_model,
+)
 from alidade.stats import clustered_proportion
 from alidade.store import Artifact, read_rows, write_json
 from alidade.training.settings import KtoConfig
@@ -43,6 +52,7 @@ def check_rows(config: KtoStage, inputs: Mapping[str, Upstream]) -> None:
             "the stage `kto` has nothing to learn from",
             hint="add `feedback` or `comparisons` to its `in:`; the stages `feedback-file` and `comparisons-file` make them",
         )
+    check_method(config, inputs)
 
 
 @stage(
@@ -55,14 +65,12 @@ def check_rows(config: KtoStage, inputs: Mapping[str, Upstream]) -> None:
 )
 def kto(config: KtoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on answers judged one by one, or on both answers of comparisons; as given it is the reference."""
-    from alidade.models.local import load, save_model
-    from alidade.training.lora import merge_lora
     from alidade.training.objectives.kto import train_kto
 
-    model = trainable(load(inputs["model"].path), config)
+    model = trainable(opened(inputs["model"], config), config, context.seed)
     train, heldout = (_read(inputs, name) for name in ("rows.jsonl", "heldout.jsonl"))
     result = train_kto(model, train.judged, heldout.judged, config.training, training_run(context))
-    save_model(merge_lora(model.module), model.tokenizer, context.out)
+    write_model(model, config, inputs["model"], context.out)
     write_history(context.out, result)
     warn_of(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))

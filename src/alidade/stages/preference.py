@@ -9,7 +9,16 @@ from alidade.pipeline import StageContext, stage
 from alidade.records import Comparison
 from alidade.stages.kinds import COMPARISONS, MODEL
 from alidade.stages.reward_check import agreement
-from alidade.stages.training import TrainingStage, trainable, training_run, warn_of, write_history
+from alidade.stages.training import (
+    TrainingStage,
+    check_method,
+    opened,
+    trainable,
+    training_run,
+    warn_of,
+    write_history,
+    write_model,
+)
 from alidade.store import Artifact, read_rows, write_json
 from alidade.training.settings import (
     DpoConfig,
@@ -48,7 +57,7 @@ class OrpoStage(TrainingStage):
     training: OrpoConfig = OrpoConfig()
 
 
-@stage("dpo", version=2, reads=READS, writes=MODEL, config=DpoStage)
+@stage("dpo", version=2, reads=READS, writes=MODEL, check=check_method, config=DpoStage)
 def dpo(config: DpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by direct preference optimisation; the model as given is the reference."""
     from alidade.training.objectives.dpo import DpoLoss
@@ -56,7 +65,7 @@ def dpo(config: DpoStage, inputs: Mapping[str, Artifact], context: StageContext)
     prefer(DpoLoss(config.training), config, inputs, context)
 
 
-@stage("ipo", version=2, reads=READS, writes=MODEL, config=IpoStage)
+@stage("ipo", version=2, reads=READS, writes=MODEL, check=check_method, config=IpoStage)
 def ipo(config: IpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by identity preference optimisation; the model as given is the reference."""
     from alidade.training.objectives.ipo import IpoLoss
@@ -64,7 +73,7 @@ def ipo(config: IpoStage, inputs: Mapping[str, Artifact], context: StageContext)
     prefer(IpoLoss(config.training), config, inputs, context)
 
 
-@stage("simpo", version=2, reads=READS, writes=MODEL, config=SimpoStage)
+@stage("simpo", version=2, reads=READS, writes=MODEL, check=check_method, config=SimpoStage)
 def simpo(config: SimpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by simple preference optimisation, without a reference."""
     from alidade.training.objectives.simpo import SimpoLoss
@@ -72,7 +81,7 @@ def simpo(config: SimpoStage, inputs: Mapping[str, Artifact], context: StageCont
     prefer(SimpoLoss(config.training), config, inputs, context)
 
 
-@stage("orpo", version=2, reads=READS, writes=MODEL, config=OrpoStage)
+@stage("orpo", version=2, reads=READS, writes=MODEL, check=check_method, config=OrpoStage)
 def orpo(config: OrpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by odds-ratio preference optimisation, without a reference."""
     from alidade.training.objectives.orpo import OrpoLoss
@@ -87,15 +96,13 @@ def prefer(
     context: StageContext,
 ) -> None:
     """Train the model on the comparisons by `loss`; write it, its history, and how well its rewards predict held-out pairs."""
-    from alidade.models.local import load, save_model
-    from alidade.training.lora import merge_lora
     from alidade.training.objectives.preference import train_preferences
 
-    model = trainable(load(inputs["model"].path), config)
+    model = trainable(opened(inputs["model"], config), config, context.seed)
     files = inputs["comparisons"].path
     rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
     result = train_preferences(model, rows, heldout, loss, training_run(context))
-    save_model(merge_lora(model.module), model.tokenizer, context.out)
+    write_model(model, config, inputs["model"], context.out)
     write_history(context.out, result)
     warn_of(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))

@@ -11,13 +11,25 @@ from pydantic import Field
 from alidade.errors import UsageError
 from alidade.pipeline import StageContext, Upstream, stage
 from alidade.records import Demonstration, Prompt
+from alidade.seeds import derive
 from alidade.stages.kinds import DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
-from alidade.stages.training import TrainingStage, trainable, training_run, warn_of, write_history
+from alidade.stages.training import (
+    TrainingStage,
+    check_method,
+    opened,
+    trainable,
+    training_run,
+    warn_of,
+    write_history,
+    write_model,
+)
 from alidade.store import Artifact, read_rows
 from alidade.training.settings import GrpoConfig, PpoConfig, ReinforceConfig, RlooConfig
 
 if TYPE_CHECKING:
+    from alidade.models.local import LocalModel
     from alidade.training.experience import Networks
+    from alidade.training.reward_model import RewardModel
 
 READS = {
     "policy": MODEL,
@@ -73,6 +85,7 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
         raise UsageError(what, hint=f"give either the input `reward`, a reward model, or `verify`, one of {names}")
     if config.verify:
         REWARDS.get(config.verify)
+    check_method(config, inputs)
 
 
 @stage("ppo", version=3, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
@@ -103,9 +116,7 @@ def reinforce(
     config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], context: StageContext
 ) -> None:
     """Train the policy; write it and its curves, and warn of what they look like."""
-    from alidade.models.local import save_model
     from alidade.stages.reward_check import gold_utility
-    from alidade.training.lora import merge_lora
     from alidade.training.objectives.ppo import train_ppo
     from alidade.training.rewards import REWARDS, check_prompts
 
@@ -116,7 +127,7 @@ def reinforce(
     mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
     gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
     result = train_ppo(networks, prompts, training, training_run(context), gold=gold, mixed=mixed)
-    save_model(merge_lora(networks.policy.module), networks.policy.tokenizer, context.out)
+    write_model(networks.policy, config, inputs["policy"], context.out)
     write_history(context.out, result)
     warn_of(context, result)
     for name in ("proxy_reward", "kl"):
@@ -124,21 +135,38 @@ def reinforce(
 
 
 def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], seed: int) -> Networks:
-    """Policy, reference, reward model and value network; the value starts as the reward model, or else from the policy."""
-    from alidade.models.local import load
+    """Policy, reference, reward model and value network; the value starts as the reward model, or else from the policy.
+
+    With adapters, a network stands on another's frozen weights wherever it was trained from them.
+    """
     from alidade.training.experience import Networks
-    from alidade.training.lora import add_lora
+    from alidade.training.lora import adapted
     from alidade.training.objectives.ppo import value_from_reward
-    from alidade.training.reward_model import load_reward_model, new_reward_model
+    from alidade.training.reward_model import new_reward_model
     from alidade.training.rewards import REWARDS, score_by
 
-    policy = load(inputs["policy"].path)
-    model = load_reward_model(inputs["reward"].path) if "reward" in inputs else None
+    adapts = config.method == "lora"
+    policy = opened(inputs["policy"], config)
+    model = _reward_model(policy, inputs, adapts=adapts) if "reward" in inputs else None
     reward = model or score_by(REWARDS.get(config.verify))
     value = None
     if training.baseline == "critic":
-        value = value_from_reward(model) if model else new_reward_model(policy, seed).module
-    if config.method == "lora":
-        adapted = trainable(policy, config)
-        return Networks(adapted, None, reward, None if value is None else add_lora(value, config.lora))
-    return Networks(policy, copy.deepcopy(policy.module), reward, value)
+        value = value_from_reward(model) if model else new_reward_model(policy, seed, shared=adapts).module
+    if not adapts:
+        return Networks(policy, copy.deepcopy(policy.module), reward, value)
+    value = None if value is None else adapted(value, config.lora, derive(seed, "value"))
+    return Networks(trainable(policy, config, seed), None, reward, value)
+
+
+def _reward_model(policy: LocalModel, inputs: Mapping[str, Artifact], *, adapts: bool) -> RewardModel:
+    """The reward model as adapters on the policy's weights if it was trained as such, else on frozen weights of its own."""
+    from alidade.models.adapters import base_digest
+    from alidade.models.attention import unwrapped
+    from alidade.training.reward_model import ADAPTER, load_reward_model, load_reward_on
+
+    folder = inputs["reward"].path
+    if adapts and base_digest(folder / ADAPTER) == inputs["policy"].digest:
+        return load_reward_on(policy, folder)
+    reward = load_reward_model(folder)
+    unwrapped(reward.module).base_model.requires_grad_(not adapts)
+    return reward

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from alidade.pipeline import StageContext, stage
+from alidade.models.quantised import refuse_without_bitsandbytes
+from alidade.pipeline import StageContext, Upstream, stage
 from alidade.records import Comparison, Demonstration, Record
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, REWARD_MODEL
 from alidade.store import Artifact, read_rows, write_json, write_rows
@@ -18,6 +19,9 @@ from alidade.training.settings import Batching, LoraConfig, RewardConfig, SftCon
 if TYPE_CHECKING:
     from alidade.models.local import LocalModel
     from alidade.training.fit import TrainingResult, TrainingRun
+    from alidade.training.reward_model import RewardModel
+
+Network = TypeVar("Network", "LocalModel", "RewardModel")
 
 
 def training_run(context: StageContext) -> TrainingRun:
@@ -48,6 +52,25 @@ class TrainingStage(Record):
 
     method: Literal["full", "lora"] = Field(default="full", description="what is trained")
     lora: LoraConfig = LoraConfig()
+    keep_adapter: bool = Field(
+        default=False, description="adapters are also kept unmerged, as peft reads them, in the folder `adapter`"
+    )
+
+    @model_validator(mode="after")
+    def _rounded_weights_are_frozen(self) -> Self:
+        if self.method == "full" and self.lora.quantised != "no":
+            raise ValueError("weights of 4 bits cannot be trained: quantised needs method `lora`")
+        return self
+
+
+def check_method(config: TrainingStage, inputs: Mapping[str, Upstream]) -> None:
+    """What the method needs is installed.
+
+    Raises:
+        MissingExtra: when 4-bit weights are asked for without bitsandbytes.
+    """
+    if config.lora.quantised != "no":
+        refuse_without_bitsandbytes()
 
 
 class SftStage(TrainingStage):
@@ -56,17 +79,22 @@ class SftStage(TrainingStage):
     training: SftConfig = SftConfig()
 
 
-@stage("sft", version=2, reads={"model": MODEL, "demonstrations": DEMONSTRATIONS}, writes=MODEL, config=SftStage)
+@stage(
+    "sft",
+    version=2,
+    reads={"model": MODEL, "demonstrations": DEMONSTRATIONS},
+    writes=MODEL,
+    config=SftStage,
+    check=check_method,
+)
 def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, fine-tuned on demonstrations; loss on the answers only."""
-    from alidade.models.local import load, save_model
-    from alidade.training.lora import merge_lora
     from alidade.training.objectives.sft import train_sft
 
-    model = trainable(load(inputs["model"].path), config)
+    model = trainable(opened(inputs["model"], config), config, context.seed)
     rows = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration)
     result = train_sft(model, rows, config.training, training_run(context))
-    save_model(merge_lora(model.module), model.tokenizer, context.out)
+    write_model(model, config, inputs["model"], context.out)
     write_history(context.out, result)
     warn_of(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
@@ -76,23 +104,31 @@ class RewardStage(TrainingStage):
     """A reward model on a copy of the given model's trunk."""
 
     training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
+    keep_adapter: bool = Field(
+        default=True, description="adapters are also kept unmerged, so that PPO with adapters can stand on one base"
+    )
 
 
-@stage("reward", version=2, reads={"model": MODEL, "comparisons": COMPARISONS}, writes=REWARD_MODEL, config=RewardStage)
+@stage(
+    "reward",
+    version=2,
+    reads={"model": MODEL, "comparisons": COMPARISONS},
+    writes=REWARD_MODEL,
+    config=RewardStage,
+    check=check_method,
+)
 def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """A reward model that learns from comparisons, measured on held-out ones against the length-only baseline."""
-    from alidade.models.local import load
     from alidade.stages.reward_check import accuracies
-    from alidade.training.lora import add_lora, merge_lora
     from alidade.training.objectives.reward import train_reward
     from alidade.training.reward_model import new_reward_model, save_reward_model
 
-    fresh = new_reward_model(load(inputs["model"].path), context.seed)
-    fresh = replace(fresh, module=add_lora(fresh.module, config.lora)) if config.method == "lora" else fresh
+    fresh = new_reward_model(opened(inputs["model"], config), context.seed, shared=True)
+    fresh = trainable(fresh, config, context.seed)
     files = inputs["comparisons"].path
     rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
     trained, result = train_reward(fresh, rows, heldout, config.training, training_run(context))
-    trained = replace(trained, module=merge_lora(trained.module))
+    trained = merged(trained, config, inputs["model"], context.out)
     save_reward_model(trained, context.out)
     write_history(context.out, result)
     warn_of(context, result)
@@ -104,8 +140,45 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
         context.note("accuracy_on_annotated", annotated["accuracy"]["mean"])
 
 
-def trainable(model: LocalModel, config: TrainingStage) -> LocalModel:
-    """`model` itself, or the model with fresh adapters as its only trainable weights."""
+def opened(model: Artifact, config: TrainingStage) -> LocalModel:
+    """The model in an artifact, its weights rounded to 4 bits where that is asked for."""
+    from alidade.models.local import load
+
+    return load(model.path, quantised=config.lora.quantised)
+
+
+def trainable(network: Network, config: TrainingStage, seed: int) -> Network:
+    """`network` itself, or with fresh adapters as its only trainable weights."""
     from alidade.training.lora import add_lora
 
-    return replace(model, module=add_lora(model.module, config.lora)) if config.method == "lora" else model
+    return replace(network, module=add_lora(network.module, config.lora, seed)) if config.method == "lora" else network
+
+
+def write_model(model: LocalModel, config: TrainingStage, base: Artifact, out: Path) -> None:
+    """Write a trained model as a plain folder, and its adapters beside it where they are to be kept."""
+    from alidade.models.local import save_model
+
+    save_model(merged(model, config, base, out).module, model.tokenizer, out)
+
+
+def merged(network: Network, config: TrainingStage, base: Artifact, out: Path) -> Network:
+    """A trained network as plain weights; its adapters are written to `out` where they are to be kept.
+
+    Adapters trained on rounded weights are kept in any case, and added to the weights as they were before rounding.
+    """
+    from alidade.models.adapters import put_on, save_adapter
+    from alidade.models.local import load
+    from alidade.training.lora import merge_lora
+    from alidade.training.reward_model import ADAPTER, RewardModel, new_reward_model
+
+    if config.method == "full":
+        return network
+    rounded = config.lora.quantised != "no"
+    if config.keep_adapter or rounded:
+        save_adapter(network.module, out / ADAPTER, base.digest)
+    module = network.module
+    if rounded:
+        exact = load(base.path)
+        plain = new_reward_model(exact, 0, shared=True) if isinstance(network, RewardModel) else exact
+        module = put_on(plain.module, out / ADAPTER)
+    return replace(network, module=merge_lora(module))

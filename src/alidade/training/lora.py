@@ -42,6 +42,11 @@ def add_lora(module: nn.Module, cfg: LoraConfig, seed: int = 0) -> nn.Module:
     return wrapped
 
 
+def adapted(module: nn.Module, cfg: LoraConfig, seed: int) -> nn.Module:
+    """`module` itself if it has adapters already, else with fresh ones."""
+    return module if hasattr(module, "merge_and_unload") else add_lora(module, cfg, seed)
+
+
 def merge_lora(module: nn.Module) -> nn.Module:
     """The plain model with its adapters added into the weights; a model without adapters is returned as it is.
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from alidade.errors import ModelError
+from alidade.models.adapters import put_on
 from alidade.models.attention import unwrapped
 from alidade.models.engine import context_length
 from alidade.models.local import LocalModel, choose_dtype, quietly, save_model
@@ -23,6 +24,7 @@ from alidade.training.lm import answer_scores, each_answer, hidden_states, prepa
 from alidade.training.packing import Tree
 
 FILE_NAME = "alidade-reward.json"
+ADAPTER = "adapter"
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,25 @@ def load_reward_model(folder: Path, dtype: torch.dtype | None = None) -> RewardM
     if torch.cuda.is_available():
         module = module.to("cuda")
     prepare(module)
-    reward = RewardModel(module, tokenizer, Renderer(tokenizer), context_length(module))
+    return _normalised(RewardModel(module, tokenizer, Renderer(tokenizer), context_length(module)), folder)
+
+
+def _normalised(reward: RewardModel, folder: Path) -> RewardModel:
     path = folder / FILE_NAME
-    if path.exists():
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        reward = reward.normalised(saved["mean"], saved["std"])
-    return reward
+    if not path.exists():
+        return reward
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    return reward.normalised(saved["mean"], saved["std"])
+
+
+def load_reward_on(model: LocalModel, folder: Path) -> RewardModel:
+    """The reward model in `folder` as its kept adapters on `model`'s own weights, which are frozen from then on.
+
+    Raises:
+        ModelError: when the adapters do not fit `model`.
+    """
+    plain = new_reward_model(model, seed=0, shared=True)
+    return _normalised(replace(plain, module=put_on(plain.module, folder / ADAPTER)), folder)
 
 
 def score_trees(module: nn.Module, trees: Sequence[Tree], tokens_at_once: int = 4096) -> list[list[float]]:

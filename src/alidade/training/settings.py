@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from alidade.models.quantised import Quantised
 from alidade.records import Record
 
 Noise = Literal["smoothed", "robust"]
@@ -60,6 +61,9 @@ class LoraConfig(Record):
     rank: int = Field(default=16, gt=0)
     alpha: float = Field(default=32.0, gt=0, description="the adapter's output is scaled by alpha / rank")
     targets: str | tuple[str, ...] = Field(default="all-linear", description="names of the layers that get an adapter")
+    quantised: Quantised = Field(
+        default="no", description="frozen weights in 4 bits while training (QLoRA): a GPU and bitsandbytes are needed"
+    )
 
 
 class ModelShape(Record):

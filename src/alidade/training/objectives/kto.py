@@ -142,7 +142,7 @@ def train_kto(
         DataError: when more rows are lost than the limits allow, all labels say the same, or there is only one prompt.
         TrainingStopped: when an answer's score depends on what is packed beside it, or a loss is not finite.
     """
-    module = prepare(model.module)
+    module = prepare(model.module, cfg.batching.checkpointing)
     device = next(module.parameters()).device
     chance = generator(run.seed, "feedback", "strays")
     grouped = group_feedback(model.renderer, model.context_length, (rows, heldout), cfg, chance)
