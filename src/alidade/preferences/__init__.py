@@ -1,7 +1,16 @@
 """Human preferences: reading them from files, tallying votes, splitting by prompt, and the baselines to beat."""
 
 from alidade.preferences.baselines import accuracy, length_only, majority
-from alidade.preferences.formats import Loaded, read_comparisons, read_demonstrations, read_prompts, together
+from alidade.preferences.formats import (
+    Loaded,
+    read_comparisons,
+    read_demonstrations,
+    read_judgements,
+    read_prompts,
+    together,
+)
+from alidade.preferences.rankings import comparisons_in
+from alidade.preferences.slices import slices
 from alidade.preferences.split import Split, held_out, prompt_key, split_by_prompt, take
 from alidade.preferences.tally import Tallied, tally
 
@@ -12,11 +21,14 @@ __all__ = [
     "Loaded",
     "Split",
     "Tallied",
+    "comparisons_in",
     "held_out",
     "prompt_key",
     "read_comparisons",
     "read_demonstrations",
+    "read_judgements",
     "read_prompts",
+    "slices",
     "split_by_prompt",
     "take",
     "tally",

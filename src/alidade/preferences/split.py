@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from alidade.digest import digest_of
-from alidade.records import Comparison, Conversation, Demonstration, Prompt
+from alidade.records import Comparison, Conversation, Demonstration, Prompt, Ranking
 from alidade.seeds import derive
 
-T = TypeVar("T", Demonstration, Comparison, Prompt)
+T = TypeVar("T", Demonstration, Comparison, Comparison | Ranking, Prompt)
 STREAM_SIZE = float(1 << 63)
 WORD_CATEGORIES = ("L", "M", "N")
 
@@ -47,7 +47,7 @@ def held_out(key: str, share: float, seed: int) -> bool:
     return derive(seed, "held out", key) / STREAM_SIZE < share
 
 
-def conversation_in(row: Demonstration | Comparison | Prompt) -> Conversation:
+def conversation_in(row: Demonstration | Comparison | Ranking | Prompt) -> Conversation:
     """The conversation a row is about."""
     return row.conversation if isinstance(row, Prompt) else row.prompt
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from alidade.pipeline import StageContext, stage
-from alidade.records import Comparison
+from alidade.stages.judged import as_comparisons, read_judged
 from alidade.stages.kinds import COMPARISONS, MODEL
 from alidade.stages.reward_check import agreement
 from alidade.stages.training import TrainingStage, trainable, training_run, write_history
-from alidade.store import Artifact, read_rows, write_json
+from alidade.store import Artifact, write_json
 from alidade.training.settings import (
     DpoConfig,
     IpoConfig,
@@ -92,18 +92,16 @@ def prefer(
     from alidade.training.objectives.preference import train_preferences
 
     model = trainable(load(inputs["model"].path), config)
-    files = inputs["comparisons"].path
-    rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
+    rows, heldout = read_judged(inputs["comparisons"].path)
     result = train_preferences(model, rows, heldout, loss, training_run(context))
     save_model(merge_lora(model.module), model.tokenizer, context.out)
     write_history(context.out, result)
     for symptom in result.summary["symptoms"]:
         context.warn(str(symptom))
     context.note("loss", round(result.history[-1]["loss"], 4))
-    judged = [
-        (row, lead) for place, row in enumerate(heldout) if (lead := result.summary["leads"].get(place)) is not None
-    ]
-    annotated = agreement(rows, [row for row, _ in judged], [lead for _, lead in judged])
+    leads = result.summary["leads"]
+    judged = as_comparisons([row for place, row in enumerate(heldout) if place in leads])
+    annotated = agreement(as_comparisons(rows), judged, [lead for place in sorted(leads) for lead in leads[place]])
     write_json(context.out / "evaluation.json", {"implied": annotated})
     if annotated:
         context.note("implied_accuracy", annotated["accuracy"]["mean"])

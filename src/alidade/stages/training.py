@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from alidade.pipeline import StageContext, stage
-from alidade.records import Comparison, Demonstration, Record
+from alidade.records import Demonstration, Record
+from alidade.stages.judged import as_comparisons, read_judged
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, REWARD_MODEL
+from alidade.stages.reward_check import checked
 from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.training.settings import Batching, LoraConfig, RewardConfig, SftConfig
 
@@ -67,29 +69,36 @@ class RewardStage(TrainingStage):
     training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
 
 
-@stage("reward", version=1, reads={"model": MODEL, "comparisons": COMPARISONS}, writes=REWARD_MODEL, config=RewardStage)
+@stage("reward", version=2, reads={"model": MODEL, "comparisons": COMPARISONS}, writes=REWARD_MODEL, config=RewardStage)
 def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """A reward model that learns from comparisons, measured on held-out ones against the length-only baseline."""
+    """A reward model that learns from comparisons and rankings, measured on held-out ones against the length-only baseline."""
     from alidade.models.local import load
-    from alidade.stages.reward_check import accuracies
+    from alidade.training.heads import heads_for
     from alidade.training.lora import add_lora, merge_lora
     from alidade.training.objectives.reward import train_reward
     from alidade.training.reward_model import new_reward_model, save_reward_model
 
-    fresh = new_reward_model(load(inputs["model"].path), context.seed)
+    rows, heldout = read_judged(inputs["comparisons"].path)
+    heads = heads_for(rows, config.training.heads)
+    fresh = new_reward_model(load(inputs["model"].path), context.seed, heads)
     fresh = replace(fresh, module=add_lora(fresh.module, config.lora)) if config.method == "lora" else fresh
-    files = inputs["comparisons"].path
-    rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
     trained, result = train_reward(fresh, rows, heldout, config.training, training_run(context))
     trained = replace(trained, module=merge_lora(trained.module))
     save_reward_model(trained, context.out)
     write_history(context.out, result)
-    annotated = accuracies(trained, rows, heldout)
-    report = result.summary["heldout"]
-    calibration = {"calibration": report["bins"], "temperature": report["temperature"]} if annotated else {}
-    write_json(context.out / "evaluation.json", {"annotated": annotated} | calibration)
-    if annotated:
-        context.note("accuracy_on_annotated", annotated["accuracy"]["mean"])
+    evaluation = checked(trained, as_comparisons(rows), as_comparisons(heldout))
+    evaluation |= evaluated(result.summary) if evaluation["annotated"] else {}
+    write_json(context.out / "evaluation.json", evaluation)
+    if evaluation["annotated"]:
+        context.note("accuracy_on_annotated", evaluation["annotated"]["accuracy"]["mean"])
+
+
+def evaluated(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training found out about its reward model beside its accuracy."""
+    report = summary["heldout"]
+    found = {"calibration": report["bins"], "temperature": report["temperature"]}
+    found["length_correlation"] = report["length_correlation"]
+    return found | {name: summary[name] for name in ("length", "tie_strength") if name in summary}
 
 
 def trainable(model: LocalModel, config: TrainingStage) -> LocalModel:

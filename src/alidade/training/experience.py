@@ -44,7 +44,7 @@ class Networks:
         if self.value is None:
             return torch.zeros(len(packed.targets), device=packed.targets.device)
         raw = answer_scores(self.value, hidden_states(self.value, packed)[packed.predictors])
-        return (raw - self.reward.mean) / self.reward.std if isinstance(self.reward, RewardModel) else raw
+        return self.reward.normalised_value(raw) if isinstance(self.reward, RewardModel) else raw
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
         for whole, part in zip(tokens, columns, strict=True):
             whole[pack.where] = part.to(whole.dtype)
         if isinstance(networks.reward, RewardModel):
-            raw = answer_scores(networks.reward.module, hidden_states(networks.reward.module, packed)[packed.ends])
-            scores[pack.chosen] = ((raw - networks.reward.mean) / networks.reward.std).to(scores.dtype)
+            scores[pack.chosen] = networks.reward.scores(packed).to(scores.dtype)
     log_probs, reference, entropy, values = tokens
     return Judgement(log_probs, reference, entropy, values, scores)
 

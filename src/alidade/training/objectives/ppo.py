@@ -5,7 +5,6 @@ PPO holds an answer against a value network; GRPO, RLOO and REINFORCE++ against 
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -31,8 +30,8 @@ NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out":
 
 
 def value_from_reward(reward: RewardModel) -> nn.Module:
-    """A value network that starts as the reward model, head included."""
-    return copy.deepcopy(reward.module)
+    """A value network that starts as the reward model, its heads as their weighted mean."""
+    return reward.folded()
 
 
 def train_ppo(
