@@ -71,7 +71,11 @@ class Demonstration(Record):
 
 
 class Comparison(Record):
-    """Two answers to a prompt and the probability that the left one is better."""
+    """Two answers to a prompt and the probability that the left one is better.
+
+    A tie is half a win for each side in `label_prob`; `tie_prob` says how much of the label was declared a tie. `margin` is how
+    much better the better answer is, on the scale of whoever judged.
+    """
 
     id: str
     prompt: Conversation
@@ -83,11 +87,15 @@ class Comparison(Record):
     attribute: Attribute = "overall"
     guideline: str = ""
     source: Source = "file"
+    tie_prob: Probability = Field(default=0.0, exclude_if=lambda value: value == 0)
+    margin: float | None = Field(default=None, allow_inf_nan=False, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _answers_differ(self) -> Self:
         if self.left == self.right:
             raise ValueError("the two answers are equal")
+        if self.tie_prob > 2 * min(self.label_prob, 1 - self.label_prob) + 1e-9:
+            raise ValueError(f"a label_prob of {self.label_prob:g} leaves no room for a tie_prob of {self.tie_prob:g}")
         return self
 
     @property

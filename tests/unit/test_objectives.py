@@ -136,7 +136,7 @@ def test_centring_holds_scores_near_zero_and_robust_rewards_undo_flips():
     for settings in ({}, {"flips": 0.3}, {"centring": 0.1}):
         cfg = RewardConfig(batching=Batching(epochs=6, rows=8), optimiser=FAST, **settings)
         trained, _ = train_reward(new_reward_model(model(), 0), rows, [], cfg, TrainingRun())
-        scores = score_trees(trained.module, [Tree(*parts(trained, row)) for row in rows[:8]])
+        scores = score_trees(trained.normalised(0, 1), [Tree(*parts(trained, row)) for row in rows[:8]])
         gaps.append(sum(left - right for left, right in scores) / 8)
         sums.append(sum(abs(left + right) for left, right in scores) / 8)
     assert gaps[1] > gaps[0] > 0

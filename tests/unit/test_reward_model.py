@@ -42,15 +42,15 @@ def test_a_saved_reward_model_scores_the_same(tmp_path):
     save_reward_model(reward, tmp_path)
     again = load_reward_model(tmp_path, torch.float32)
     assert (again.mean, again.std, again.context_length) == (1.5, 2.0, 64)
-    for ours, theirs in zip(score_trees(again.module, TREES), score_trees(reward.module, TREES), strict=True):
+    for ours, theirs in zip(score_trees(again, TREES), score_trees(reward, TREES), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-6)
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["LlamaForSequenceClassification"]
 
 
 def test_a_score_does_not_depend_on_what_is_packed_beside_it():
     reward = new_reward_model(model(), 0)
-    together = score_trees(reward.module, TREES)
-    alone = [score_trees(reward.module, [tree])[0] for tree in TREES]
+    together = score_trees(reward, TREES)
+    alone = [score_trees(reward, [tree])[0] for tree in TREES]
     assert [score for row in together for score in row] == pytest.approx([s for row in alone for s in row], abs=1e-5)
 
 

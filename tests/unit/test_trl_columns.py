@@ -116,7 +116,7 @@ def test_scored_answers_become_all_pairs_and_equal_scores_are_ties(tmp_path):
 def test_a_score_that_is_no_number_is_never_guessed(tmp_path, score):
     answers = [{"response": "a", "overall_score": score}, {"response": "b", "overall_score": 1}]
     path = write(tmp_path / "rows.jsonl", {"instruction": "q", "completions": answers})
-    with pytest.raises(DataError, match="overall_score is|NaN is not a number"):
+    with pytest.raises(DataError, match="score is not a finite number|NaN is not a number"):
         read_comparisons(path, allow_dropped=1.0)
 
 

@@ -7,9 +7,12 @@ from alidade.preferences.formats import (
     read_comparisons,
     read_demonstrations,
     read_feedback,
+    read_judgements,
     read_prompts,
     together,
 )
+from alidade.preferences.rankings import comparisons_in
+from alidade.preferences.slices import slices
 from alidade.preferences.split import Split, held_out, prompt_key, split_by_prompt, take
 from alidade.preferences.tally import Tallied, tally
 from alidade.preferences.unpaired import unpaired
@@ -21,12 +24,15 @@ __all__ = [
     "Loaded",
     "Split",
     "Tallied",
+    "comparisons_in",
     "held_out",
     "prompt_key",
     "read_comparisons",
     "read_demonstrations",
     "read_feedback",
+    "read_judgements",
     "read_prompts",
+    "slices",
     "split_by_prompt",
     "take",
     "tally",

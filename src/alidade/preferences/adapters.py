@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from alidade.preferences.columns import BadRow, answers_in, conversation_of, is_transcript, text_of, turns_of
 from alidade.preferences.export import OWN, exported_comparison, exported_demonstration
@@ -30,6 +30,9 @@ class Pair:
     label_prob: float
     shown: bool = True
     annotator: str = ""
+    attribute: Any = "overall"
+    tie_prob: float = 0.0
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,15 @@ def before_last_answer(cells: Cells) -> Conversation:
 
 # --- labels -----------------------------------------------------------------------------------------------------------
 
-Label = Callable[[Cells], float]
+
+class Label(NamedTuple):
+    """What a cell says of two answers; a tie is half a win for each side, and `tie_prob` says how much of that there is."""
+
+    label_prob: float
+    tie_prob: float = 0.0
+
+
+LabelOf = Callable[[Cells], Label]
 FIRST_SECOND: Mapping[Any, float] = {1: 1.0, 2: 0.0, 0: 0.5}
 SIDES: Mapping[Any, float] = {"left": 1.0, "right": 0.0, "tie": 0.5}
 # "Slightly better" is read as three votes in four.
@@ -132,25 +143,36 @@ def share_of(votes: Sequence[Any], meaning: Mapping[Any, float]) -> float:
     return sum(meaning[vote] for vote in votes) / len(votes)
 
 
-def verdict(*columns: str, meaning: Mapping[Any, float]) -> Label:
+def label_of(votes: Sequence[Any], meaning: Mapping[Any, float]) -> Label:
+    """The left answer's share of the votes, and the share of ties."""
+    return Label(share_of(votes, meaning), sum(meaning[vote] == 0.5 for vote in votes) / len(votes))
+
+
+def verdict(*columns: str, meaning: Mapping[Any, float]) -> LabelOf:
     """The label is the share of the votes in one or several columns."""
-    return lambda cells: share_of([cells[column] for column in columns], meaning)
+    return lambda cells: label_of([cells[column] for column in columns], meaning)
 
 
-def vote_list(column: str) -> Label:
+def vote_list(column: str) -> LabelOf:
     """The label is the share of the votes in a list of [worker, left | right | tie]."""
-    return lambda cells: share_of([vote for _, vote in cells[column]], SIDES)
+    return lambda cells: label_of([vote for _, vote in cells[column]], SIDES)
 
 
-def probability(value: Any) -> float:
+def stated(cells: Cells) -> Label:
+    """The label is in the columns `label_prob` and, where there is one, `tie_prob`."""
+    tie = cells.get("tie_prob")
+    return Label(probability(cells["label_prob"]), 0.0 if tie is None else probability(tie, "tie_prob"))
+
+
+def probability(value: Any, what: str = "label_prob") -> float:
     """A label that is a probability.
 
     Raises:
         BadRow: for NaN, and what is no number from 0 to 1.
     """
-    number = _finite(value, "label_prob")
+    number = _finite(value, what)
     if not 0 <= number <= 1:
-        raise BadRow("label_prob is not from 0 to 1", detail=f"it is {number}", fatal=True)
+        raise BadRow(f"{what} is not from 0 to 1", detail=f"it is {number}", fatal=True)
     return number
 
 
@@ -177,13 +199,23 @@ def _finite(value: Any, what: str) -> float:
 
 
 def two_answers(
-    prompt: PromptOf, left: str, right: str, label: Label, annotator: str = ""
+    prompt: PromptOf, left: str, right: str, label: LabelOf, annotator: str = ""
 ) -> Callable[[Cells], Iterator[Pair]]:
     """Rows of two answers and a label."""
 
     def read(cells: Cells) -> Iterator[Pair]:
         who = str(cells[annotator]) if annotator else ""
-        yield Pair(prompt(cells), cells[left], cells[right], label(cells), annotator=who)
+        said = label(cells)
+        yield Pair(
+            prompt(cells),
+            cells[left],
+            cells[right],
+            said.label_prob,
+            annotator=who,
+            attribute=cells.get("attribute") or "overall",
+            tie_prob=said.tie_prob,
+            margin=_margin(cells),
+        )
 
     return read
 
@@ -199,32 +231,14 @@ def ranked(prompt: PromptOf, replies: str) -> Callable[[Cells], Iterator[Pair]]:
     return read
 
 
-def scored(
-    prompt: PromptOf, answers: str, text: str, score: str, *, best: Callable[..., Any] = max
-) -> Callable[[Cells], Iterator[Pair]]:
-    """Rows of answers, each an object with its text (or turns) and a score: every pair of them, equal scores tied.
-
-    `best` picks the better of two scores: `max`, or `min` where they are ranks.
-    """
-
-    def read(cells: Cells) -> Iterator[Pair]:
-        asked = prompt(cells)
-        for first, second in combinations(cells[answers], 2):
-            scores = [_finite(one[score], score) for one in (first, second)]
-            label = 0.5 if scores[0] == scores[1] else float(best(scores) == scores[0])
-            left, right = (_answer_after(asked, None, one[text]) for one in (first, second))
-            yield Pair(asked, left, right, label, shown=False)
-
-    return read
-
-
 def numbered_pairs(prompt: PromptOf, answers: str, pairs: str, labels: str) -> Callable[[Cells], Iterator[Pair]]:
     """Rows of answers, a list of pairs of answer numbers (from 1) and a list of labels (1, 2, or 0 for none)."""
 
     def read(cells: Cells) -> Iterator[Pair]:
         asked, texts = prompt(cells), cells[answers]
         for (left, right), label in zip(cells[pairs], cells[labels], strict=True):
-            yield Pair(asked, texts[left - 1], texts[right - 1], share_of([label], FIRST_SECOND))
+            said = label_of([label], FIRST_SECOND)
+            yield Pair(asked, texts[left - 1], texts[right - 1], said.label_prob, tie_prob=said.tie_prob)
 
     return read
 
@@ -232,20 +246,24 @@ def numbered_pairs(prompt: PromptOf, answers: str, pairs: str, labels: str) -> C
 def chosen_rejected(cells: Cells) -> Iterator[Pair]:
     """TRL's preference rows, strings, turns or HH transcripts, the prompt in its own column or common to both answers.
 
-    Differs: `margin` must be finite but is not used, because the file does not name the scale of its ratings.
+    The file does not name the scale of its `margin`: whoever learns from it does.
     """
-    if cells.get("margin") is not None:
-        _finite(cells["margin"], "margin")
     label = probability(cells["label_prob"]) if cells.get("label_prob") is not None else 1.0
     if cells.get("prompt") is not None:
         prompt = conversation_of(turns_of(cells["prompt"], "prompt"))
-        left, right = (_answer_after(prompt, cells["prompt"], cells[side]) for side in ("chosen", "rejected"))
+        left, right = (answer_after(prompt, cells["prompt"], cells[side]) for side in ("chosen", "rejected"))
     else:
         prompt, left, right = _common_prompt(cells["chosen"], cells["rejected"])
-    yield Pair(prompt, left, right, label, shown=False)
+    attribute = cells.get("attribute") or "overall"
+    yield Pair(prompt, left, right, label, shown=False, attribute=attribute, margin=_margin(cells))
 
 
-def _answer_after(prompt: Conversation, raw_prompt: Any, value: Any) -> Any:
+def _margin(cells: Cells) -> float | None:
+    return None if cells.get("margin") is None else _finite(cells["margin"], "margin")
+
+
+def answer_after(prompt: Conversation, raw_prompt: Any, value: Any) -> Any:
+    """A cell's answer without the prompt that it may repeat, as turns or, before running text, as `raw_prompt`."""
     if is_transcript(value) or (not isinstance(value, str) and isinstance(value, Sequence)):
         turns = [turn for turn in turns_of(value, "answer") if turn.role != "system" or turn in prompt.messages]
         if tuple(turns[: len(prompt.messages)]) == prompt.messages:
@@ -291,13 +309,14 @@ def hh(cells: Cells) -> Iterator[Pair]:
 
 
 COMPARISONS: tuple[Format[Pair | Comparison], ...] = (
-    Format("preference", ("chosen", "rejected"), chosen_rejected, may=("prompt", "label_prob")),
+    Format("preference", ("chosen", "rejected"), chosen_rejected, may=("prompt", "label_prob", "margin", "attribute")),
     Format("exported-comparison", ("prompt", "chosen", "rejected", OWN), exported_comparison, may=("label_prob",)),
     Format("hh", ("chosen", "rejected"), hh, may=("prompt",), named=True),
     Format(
         "pair",
         ("prompt", "left", "right", "label_prob"),
-        two_answers(one("prompt"), "left", "right", lambda cells: probability(cells["label_prob"])),
+        two_answers(one("prompt"), "left", "right", stated),
+        may=("tie_prob", "margin", "attribute"),
     ),
     Format(
         "crowd",
@@ -337,12 +356,6 @@ COMPARISONS: tuple[Format[Pair | Comparison], ...] = (
     ),
     Format("oasst", ("history", "ranked_replies"), ranked(one("history"), "ranked_replies")),
     Format(
-        "ultrafeedback",
-        ("instruction", "completions"),
-        scored(one("instruction"), "completions", "response", "overall_score"),
-    ),
-    Format("ranked", ("context", "completions"), scored(one("context"), "completions", "completion", "rank", best=min)),
-    Format(
         "qa-feedback",
         ("question", "passages", "predictions", "preference_pairs", "preference"),
         numbered_pairs(with_passages("question", "passages"), "predictions", "preference_pairs", "preference"),
@@ -358,7 +371,7 @@ def answered(prompt: PromptOf, answer: str) -> Callable[[Cells], Iterator[Answer
 
     def read(cells: Cells) -> Iterator[Answered]:
         asked = prompt(cells)
-        yield Answered(asked, text_of(_answer_after(asked, None, cells[answer]), "answer"))
+        yield Answered(asked, text_of(answer_after(asked, None, cells[answer]), "answer"))
 
     return read
 

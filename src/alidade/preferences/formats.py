@@ -1,4 +1,4 @@
-"""From a user's file to records: `read_demonstrations`, `read_comparisons`, `read_feedback`, `read_prompts`.
+"""From a user's file to records: `read_demonstrations`, `read_comparisons`, `read_judgements`, `read_feedback`, `read_prompts`.
 
 What is wrong with a row is one of two things. A row that is not JSON, lacks a column or has a label that is no label
 (NaN, an unknown word) is always an error: the file is not what it seems. A row whose cells do not make a record (an
@@ -13,18 +13,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from alidade.digest import digest_of
 from alidade.errors import DataError, UsageError
 from alidade.preferences.adapters import COMPARISONS, DEMONSTRATIONS, PROMPTS, Answered, Asked, Format, Pair
 from alidade.preferences.columns import BadRow, text_of
+from alidade.preferences.rankings import PAIRED, RANKINGS, Ranked
 from alidade.preferences.tables import Row, rows_of, stem_of
 from alidade.preferences.unpaired import FEEDBACK, Judged
-from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt, Record
+from alidade.records import Attribute, Comparison, Conversation, Demonstration, Feedback, Prompt, Ranking, Record
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
+J = TypeVar("J", Comparison, Comparison | Ranking)
 AUTO = "auto"
 REPEATED = "repeated prompt"
 NOTHING = "row without an answer or pair to learn from"
@@ -90,7 +92,24 @@ def read_comparisons(path: Path | str, fmt: str = AUTO, *, allow_dropped: float 
         DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
         UsageError: when there is no such format.
     """
-    loaded = _Reading(Path(path), COMPARISONS, fmt, allow_dropped).load(_comparison)
+    loaded = _Reading(Path(path), PAIRED, fmt, allow_dropped).load(_comparison)
+    loaded.rows[:] = together(loaded.rows)
+    return loaded
+
+
+def read_judgements(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Comparison | Ranking]:
+    """Pairs of answers, or rankings of several; those of one prompt stand together.
+
+    Raises:
+        DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
+        UsageError: when there is no such format.
+    """
+
+    def record(item: Pair | Comparison | Ranked, name: str) -> Comparison | Ranking:
+        return _ranking(item, name) if isinstance(item, Ranked) else _comparison(item, name)
+
+    formats: tuple[Format[Any], ...] = (*COMPARISONS, *RANKINGS)
+    loaded = _Reading(Path(path), formats, fmt, allow_dropped).load(record)
     loaded.rows[:] = together(loaded.rows)
     return loaded
 
@@ -114,10 +133,10 @@ def read_feedback(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0
     return _Reading(Path(path), FEEDBACK, fmt, allow_dropped).load(record)
 
 
-def together(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Comparisons with those of one prompt next to each other, prompts in the order they first appear."""
-    groups: dict[str, list[Comparison]] = {}
-    for row in comparisons:
+def together(judgements: Iterable[J]) -> list[J]:
+    """Judgements with those of one prompt next to each other, prompts in the order they first appear."""
+    groups: dict[str, list[J]] = {}
+    for row in judgements:
         groups.setdefault(row.id.rpartition("/")[0], []).append(row)
     return list(chain.from_iterable(groups.values()))
 
@@ -162,7 +181,40 @@ def _comparison(pair: Pair | Comparison, name: str) -> Comparison:
         label_prob=pair.label_prob,
         annotator=pair.annotator,
         shown="left first" if pair.shown else "unknown",
+        attribute=_attribute(pair.attribute),
+        tie_prob=_tie_prob(pair),
+        margin=pair.margin,
     )
+
+
+def _ranking(item: Ranked, name: str) -> Ranking:
+    answers = tuple(text_of(answer, "answer") for answer in item.answers)
+    if len(answers) < 2:
+        raise BadRow("a ranking of fewer than two answers")
+    if len(set(answers)) < len(answers):
+        raise BadRow("equal answers")
+    return Ranking(
+        id=f"{conversation_id(item.prompt)}/{name}",
+        prompt=item.prompt,
+        answers=answers,
+        ranks=item.ranks,
+        attribute=_attribute(item.attribute),
+    )
+
+
+def _attribute(value: Any) -> Attribute:
+    if value not in get_args(Attribute):
+        names = ", ".join(get_args(Attribute))
+        raise BadRow(f"the attribute is not one of {names}", detail=f"it is {str(value)[:20]!r}", fatal=True)
+    return value
+
+
+def _tie_prob(pair: Pair) -> float:
+    room = 2 * min(pair.label_prob, 1 - pair.label_prob)
+    if pair.tie_prob > room + 1e-9:
+        detail = f"a label_prob of {pair.label_prob:g} leaves room for {room:g}"
+        raise BadRow("tie_prob is too large", detail=detail, fatal=True)
+    return pair.tie_prob
 
 
 class _Reading(Generic[T]):

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from alidade.digest import digest_of
-from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt
+from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt, Ranking
 from alidade.seeds import derive
 
-T = TypeVar("T", Demonstration, Comparison, Feedback, Prompt)
+T = TypeVar("T", Demonstration, Comparison, Comparison | Ranking, Feedback, Prompt)
 STREAM_SIZE = float(1 << 63)
 WORD_CATEGORIES = ("L", "M", "N")
 
@@ -47,7 +47,7 @@ def held_out(key: str, share: float, seed: int) -> bool:
     return derive(seed, "held out", key) / STREAM_SIZE < share
 
 
-def conversation_in(row: Demonstration | Comparison | Feedback | Prompt) -> Conversation:
+def conversation_in(row: Demonstration | Comparison | Ranking | Feedback | Prompt) -> Conversation:
     """The conversation a row is about."""
     return row.conversation if isinstance(row, Prompt) else row.prompt
 

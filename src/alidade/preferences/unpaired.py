@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from alidade.preferences.adapters import COMPARISONS, Cells, Format, Pair, answered, one, probability, truth
+from alidade.preferences.adapters import Cells, Format, Pair, answered, one, probability, truth
 from alidade.preferences.export import OWN, exported_feedback
+from alidade.preferences.rankings import PAIRED
 from alidade.records import Comparison, Conversation, Feedback
 
 
@@ -70,5 +71,5 @@ def both_answers(
 FEEDBACK: tuple[Format[Judged | Feedback], ...] = (
     Format("unpaired", ("prompt", "completion", "label"), labelled, may=("label_prob",)),
     Format("exported-feedback", ("prompt", "completion", "label", OWN), exported_feedback, may=("label_prob",)),
-    *(Format(known.name, known.needs, both_answers(known.read), known.may, known.named) for known in COMPARISONS),
+    *(Format(known.name, known.needs, both_answers(known.read), known.may, known.named) for known in PAIRED),
 )

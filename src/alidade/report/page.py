@@ -140,6 +140,17 @@ def reward_checks(reward: Mapping[str, Any]) -> list[Panel]:
     return panels
 
 
+def reward_slices(reward: Mapping[str, Any]) -> list[Panel]:
+    """The reward model's accuracy on held-out comparisons by kind of pair."""
+    found = reward.get("slices") or {}
+    return [
+        _estimates_panel(
+            MeasureWords(f"By {kind}"), [(part, "last", Estimate.model_validate(one)) for part, one in parts.items()]
+        )
+        for kind, parts in found.items()
+    ]
+
+
 def curve_sets(evidence: Evidence) -> list[CurveSet]:
     """The curves of reinforcement learning, stage by stage, and after them the losses of all other training."""
     sets = [_reinforcement(one) for one in evidence.curves if one.is_reinforcement]

@@ -4,7 +4,8 @@
 
     <model>          one per evaluated model: {<measure>: {mean, low, high, n}, ..., "greedy": {<measure>: {...}}}
     reward_model     {"annotated" | "gold" | "held_out": {"accuracy": {mean, low, high, n}, "length_only": {...},
-                      "above_length_only", "n"}, "calibration": [bin], "expected_calibration_error", "temperature"}
+                      "above_length_only", "n"}, "calibration": [bin], "expected_calibration_error", "temperature",
+                      "slices": {<kind>: {<part>: {mean, low, high, n}}}, "length_correlation"}
     paired           [{measure, before, after, n, lost, gained, difference: {mean, low, high, n}, p, p_adjusted}]
     wins             {"<after> over <before>": {<measure>: {mean, low, high, n}}}, where a run has no gold judge
     training         {<stage>: the last row of its metrics}

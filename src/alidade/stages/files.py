@@ -20,25 +20,26 @@ from alidade.errors import DataError, ModelError
 from alidade.pipeline import InputFile, InputReference, StageContext, Upstream, stage
 from alidade.preferences import (
     Loaded,
-    read_comparisons,
     read_demonstrations,
     read_feedback,
+    read_judgements,
     read_prompts,
     split_by_prompt,
     take,
     together,
 )
-from alidade.records import Comparison, Demonstration, Feedback, Prompt, Record
+from alidade.records import Comparison, Demonstration, Feedback, Prompt, Ranking, Record
+from alidade.stages.judged import write_split
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, FEEDBACK, MODEL, PROMPTS
 from alidade.stages.pilot import PilotConfig
-from alidade.store import Artifact, write_json, write_rows
+from alidade.store import Artifact, write_json
 from alidade.testbed.pilot import pilot_folder
 
 if TYPE_CHECKING:
     from alidade.models.local import LocalModel
 
-T = TypeVar("T", Demonstration, Comparison, Feedback, Prompt)
-Row = Demonstration | Comparison | Feedback | Prompt
+T = TypeVar("T", Demonstration, Comparison | Ranking, Feedback, Prompt)
+Row = Demonstration | Comparison | Ranking | Feedback | Prompt
 PILOT = "pilot"
 TOO_LONG = "longer than the model's context"
 OVER_TOKENS = "longer than max_tokens"
@@ -110,10 +111,16 @@ class Ruler:
         """Tokens of a record's longest row: the prompt and the answer, stop token included."""
         if isinstance(row, Prompt):
             return len(self.renderer.prompt(row.conversation))
-        answers = (row.left, row.right) if isinstance(row, Comparison) else (row.answer,)
+        answers = _answers_in(row)
         return len(self.renderer.prompt(row.prompt)) + max(
             len(self.renderer.answer(row.prompt, text)) for text in answers
         )
+
+
+def _answers_in(row: Demonstration | Comparison | Ranking | Feedback) -> tuple[str, ...]:
+    if isinstance(row, Ranking):
+        return row.answers
+    return (row.left, row.right) if isinstance(row, Comparison) else (row.answer,)
 
 
 @dataclass(frozen=True)
@@ -180,11 +187,10 @@ def _write(gathered: Gathered[T], config: FilesConfig, context: StageContext) ->
         )
     if config.heldout_share and not split.heldout:
         context.warn(f"none of {len(rows)} records is held out: nothing can be measured on unseen prompts")
-    write_rows(context.out / "rows.jsonl", split.train)
-    write_rows(context.out / "heldout.jsonl", split.heldout)
+    rankings = write_split(context.out, split.train, split.heldout)
     dropped = {reason: count for reason, count in sorted(gathered.dropped.items()) if count}
     numbers = {"rows": len(split.train), "heldout": len(split.heldout), "dropped": dropped, "files": gathered.files}
-    write_json(context.out / "counts.json", numbers)
+    write_json(context.out / "counts.json", numbers | ({"rankings": rankings} if rankings else {}))
     context.note("rows", len(split.train))
     context.note("heldout", len(split.heldout))
     context.note("dropped", sum(dropped.values()))
@@ -236,7 +242,7 @@ def check_demonstrations(config: FilesConfig, inputs: Mapping[str, Upstream]) ->
 
 def check_comparisons(config: FilesConfig, inputs: Mapping[str, Upstream]) -> None:
     """Read the files and measure their records, keeping nothing."""
-    _gather(config, read_comparisons, _ruler_before(inputs))
+    _gather(config, read_judgements, _ruler_before(inputs))
 
 
 def check_feedback(config: FilesConfig, inputs: Mapping[str, Upstream]) -> None:
@@ -269,15 +275,15 @@ def demonstrations_file(config: FilesConfig, inputs: Mapping[str, Artifact], con
 
 @stage(
     "comparisons-file",
-    version=1,
+    version=2,
     reads={"model": MODEL.if_given()},
     writes=COMPARISONS,
     config=FilesConfig,
     check=check_comparisons,
 )
 def comparisons_file(config: FilesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """Comparisons from a user's files."""
-    gathered = _gather(config, read_comparisons, _ruler_of(inputs))
+    """Comparisons, and rankings of several answers, from a user's files."""
+    gathered = _gather(config, read_judgements, _ruler_of(inputs))
     _write(Gathered(together(gathered.rows), gathered.dropped, gathered.files), config, context)
 
 

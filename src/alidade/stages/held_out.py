@@ -18,7 +18,9 @@ from alidade.models.base import Sampling
 from alidade.pipeline import StageContext, stage
 from alidade.preferences import accuracy, length_only, majority, prompt_key, take
 from alidade.records import Comparison, Completion, Demonstration, Estimate, Prompt, Record
+from alidade.stages.judged import as_comparisons, read_judged
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, EVALUATION, MODEL, PROMPTS, REWARD_MODEL
+from alidade.stages.reward_check import leads_of
 from alidade.stats import (
     calibration_bins,
     clustered_proportion,
@@ -71,7 +73,7 @@ def _heldout_rows(inputs: Mapping[str, Artifact], config: HeldOutConfig) -> Held
     rows = HeldOut(
         take(_heldout(inputs, "demonstrations", Demonstration), config.demonstrations, config.seed),
         take(_heldout(inputs, "prompts", Prompt), config.prompts, config.seed),
-        _heldout(inputs, "comparisons", Comparison),
+        as_comparisons(read_judged(inputs["comparisons"].path)[1]) if "comparisons" in inputs else [],
     )
     if not (rows.demonstrations or rows.prompts or rows.comparisons):
         raise DataError("no row is held out, so nothing can be measured", hint="raise heldout_share of the file stages")
@@ -129,12 +131,8 @@ def _against(before: Answered, after: Answered, prompts: Sequence[Prompt]) -> di
 
 def _reward_report(reward: Any, train: Sequence[Comparison], heldout: Sequence[Comparison]) -> dict[str, Any]:
     """Agreement of the reward model with people, beside the baselines, and its calibration."""
-    from alidade.training.reward_model import score_answers
-
-    asked = [(row.prompt, text) for row in heldout for text in (row.left, row.right)]
-    scores = score_answers(reward, asked)
     # A difference of normalised scores, taken back to the scale on which the Bradley-Terry loss was fitted.
-    gaps = [(left - right) * reward.std for left, right in zip(scores[::2], scores[1::2], strict=True)]
+    gaps = [lead * reward.std for lead in leads_of(reward, heldout)]
     # Both ways round: files put the preferred answer first, and so would bins that are read one way only.
     predicted = [_sigmoid(lead) for gap in gaps for lead in (gap, -gap)]
     bins = calibration_bins(predicted, [prob for row in heldout for prob in (row.label_prob, 1 - row.label_prob)])
@@ -190,7 +188,7 @@ def evaluate_held_out(config: HeldOutConfig, inputs: Mapping[str, Artifact], con
     if reward is not None and rows.prompts:
         summary["against"] = _pairings(answered, rows.prompts)
     if reward is not None and rows.comparisons:
-        learned = read_rows(inputs["comparisons"].path / "rows.jsonl", Comparison)
+        learned = as_comparisons(read_judged(inputs["comparisons"].path)[0])
         summary["reward_model"] = _reward_report(reward, learned, rows.comparisons)
     _write(summary, answered, rows.prompts, context)
 

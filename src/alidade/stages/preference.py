@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from alidade.pipeline import StageContext, stage
-from alidade.records import Comparison
+from alidade.stages.judged import as_comparisons, read_judged
 from alidade.stages.kinds import COMPARISONS, MODEL
 from alidade.stages.reward_check import agreement
 from alidade.stages.training import (
@@ -19,7 +19,7 @@ from alidade.stages.training import (
     write_history,
     write_model,
 )
-from alidade.store import Artifact, read_rows, write_json
+from alidade.store import Artifact, write_json
 from alidade.training.settings import (
     DpoConfig,
     IpoConfig,
@@ -99,17 +99,15 @@ def prefer(
     from alidade.training.objectives.preference import train_preferences
 
     model = trainable(opened(inputs["model"], config), config, context.seed)
-    files = inputs["comparisons"].path
-    rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
+    rows, heldout = read_judged(inputs["comparisons"].path)
     result = train_preferences(model, rows, heldout, loss, training_run(context))
     write_model(model, config, inputs["model"], context.out)
     write_history(context.out, result)
     warn_of(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
-    judged = [
-        (row, lead) for place, row in enumerate(heldout) if (lead := result.summary["leads"].get(place)) is not None
-    ]
-    annotated = agreement(rows, [row for row, _ in judged], [lead for _, lead in judged])
+    leads = result.summary["leads"]
+    judged = as_comparisons([row for place, row in enumerate(heldout) if place in leads])
+    annotated = agreement(as_comparisons(rows), judged, [lead for place in sorted(leads) for lead in leads[place]])
     write_json(context.out / "evaluation.json", {"implied": annotated})
     if annotated:
         context.note("implied_accuracy", annotated["accuracy"]["mean"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from alidade.pipeline import StageContext, stage
+from alidade.preferences import slices
 from alidade.preferences.baselines import accuracy, decided, length_only, majority
 from alidade.records import Candidates, Comparison, Prompt, Record
 from alidade.stages.kinds import ANSWERS, EVALUATION, REWARD_MODEL
@@ -23,10 +24,23 @@ if TYPE_CHECKING:
 
 def accuracies(reward: RewardModel, train: Sequence[Comparison], heldout: Sequence[Comparison]) -> dict[str, Any]:
     """`agreement` of a reward model with held-out comparisons."""
+    return agreement(train, heldout, leads_of(reward, heldout))
+
+
+def checked(reward: RewardModel, train: Sequence[Comparison], heldout: Sequence[Comparison]) -> dict[str, Any]:
+    """`agreement` of a reward model with held-out comparisons, in all and by kind of pair."""
+    leads = leads_of(reward, heldout)
+    found: dict[str, Any] = {"annotated": agreement(train, heldout, leads)}
+    by_kind = slices(train, heldout, leads)
+    return found | ({"slices": by_kind} if by_kind else {})
+
+
+def leads_of(reward: RewardModel, rows: Sequence[Comparison]) -> list[float]:
+    """How far each left answer is ahead, in normalised score."""
     from alidade.training.reward_model import score_answers
 
-    scores = score_answers(reward, [(row.prompt, answer) for row in heldout for answer in (row.left, row.right)])
-    return agreement(train, heldout, [left - right for left, right in zip(scores[::2], scores[1::2], strict=True)])
+    scores = score_answers(reward, [(row.prompt, answer) for row in rows for answer in (row.left, row.right)])
+    return [left - right for left, right in zip(scores[::2], scores[1::2], strict=True)]
 
 
 def agreement(train: Sequence[Comparison], heldout: Sequence[Comparison], leads: Sequence[float]) -> dict[str, Any]:

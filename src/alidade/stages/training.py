@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from alidade.models.quantised import refuse_without_bitsandbytes
 from alidade.pipeline import StageContext, Upstream, stage
-from alidade.records import Comparison, Demonstration, Record
+from alidade.records import Demonstration, Record
+from alidade.stages.judged import as_comparisons, read_judged
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, MODEL, REWARD_MODEL
+from alidade.stages.reward_check import checked
 from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.training.settings import Batching, LoraConfig, RewardConfig, SftConfig
 
@@ -118,26 +120,33 @@ class RewardStage(TrainingStage):
     check=check_method,
 )
 def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """A reward model that learns from comparisons, measured on held-out ones against the length-only baseline."""
-    from alidade.stages.reward_check import accuracies
+    """A reward model that learns from comparisons and rankings, measured on held-out ones against the length-only baseline."""
+    from alidade.training.heads import heads_for
     from alidade.training.objectives.reward import train_reward
     from alidade.training.reward_model import new_reward_model, save_reward_model
 
-    fresh = new_reward_model(opened(inputs["model"], config), context.seed, shared=True)
+    rows, heldout = read_judged(inputs["comparisons"].path)
+    heads = heads_for(rows, config.training.heads)
+    fresh = new_reward_model(opened(inputs["model"], config), context.seed, heads, shared=True)
     fresh = trainable(fresh, config, context.seed)
-    files = inputs["comparisons"].path
-    rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
     trained, result = train_reward(fresh, rows, heldout, config.training, training_run(context))
     trained = merged(trained, config, inputs["model"], context.out)
     save_reward_model(trained, context.out)
     write_history(context.out, result)
     warn_of(context, result)
-    annotated = accuracies(trained, rows, heldout)
-    report = result.summary["heldout"]
-    calibration = {"calibration": report["bins"], "temperature": report["temperature"]} if annotated else {}
-    write_json(context.out / "evaluation.json", {"annotated": annotated} | calibration)
-    if annotated:
-        context.note("accuracy_on_annotated", annotated["accuracy"]["mean"])
+    evaluation = checked(trained, as_comparisons(rows), as_comparisons(heldout))
+    evaluation |= evaluated(result.summary) if evaluation["annotated"] else {}
+    write_json(context.out / "evaluation.json", evaluation)
+    if evaluation["annotated"]:
+        context.note("accuracy_on_annotated", evaluation["annotated"]["accuracy"]["mean"])
+
+
+def evaluated(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training found out about its reward model beside its accuracy."""
+    report = summary["heldout"]
+    found = {"calibration": report["bins"], "temperature": report["temperature"]}
+    found["length_correlation"] = report["length_correlation"]
+    return found | {name: summary[name] for name in ("length", "tie_strength") if name in summary}
 
 
 def opened(model: Artifact, config: TrainingStage) -> LocalModel:
@@ -179,6 +188,6 @@ def merged(network: Network, config: TrainingStage, base: Artifact, out: Path) -
     module = network.module
     if rounded:
         exact = load(base.path)
-        plain = new_reward_model(exact, 0, shared=True) if isinstance(network, RewardModel) else exact
+        plain = new_reward_model(exact, 0, network.heads, shared=True) if isinstance(network, RewardModel) else exact
         module = put_on(plain.module, out / ADAPTER)
     return replace(network, module=merge_lora(module))

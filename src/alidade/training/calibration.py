@@ -34,6 +34,7 @@ def pair_report(pairs: Sequence[Judged], longer_from: Sequence[Judged]) -> dict[
         "loss": cross_entropy(pairs, 1.0),
         "temperature": temperature,
         "loss_calibrated": cross_entropy(pairs, temperature),
+        "length_correlation": length_correlation(pairs),
         "bins": calibration_bins(pairs),
     }
 
@@ -52,6 +53,13 @@ def cross_entropy(pairs: Sequence[Judged], temperature: float) -> float:
         pair.label_prob * _softplus(-pair.gap / temperature) + (1 - pair.label_prob) * _softplus(pair.gap / temperature)
         for pair in pairs
     ) / len(pairs)
+
+
+def length_correlation(pairs: Sequence[Judged]) -> float:
+    """How score and length lead together, in [-1, 1]: their correlation when each pair is read both ways round."""
+    both = sum(pair.gap * pair.longer for pair in pairs)
+    spread = math.sqrt(sum(pair.gap**2 for pair in pairs) * sum(pair.longer**2 for pair in pairs))
+    return both / spread if spread else 0.0
 
 
 def fit_temperature(pairs: Sequence[Judged]) -> float:

@@ -12,7 +12,7 @@ from alidade.errors import TrainingStopped
 from alidade.training.lm import hidden_states, token_scores
 from alidade.training.packing import Packed, Tree
 from alidade.training.preflight import Checked
-from alidade.training.reward_model import score_trees
+from alidade.training.reward_model import RewardModel, score_trees
 
 ROUNDING = 1e-5
 PACKING_ROUNDING = {False: 1e-3, True: 0.2}  # nats over the root of the tokens, in full and in half precision
@@ -118,14 +118,14 @@ def check_start(again: Sequence[float], first: Sequence[float], tokens: Sequence
     return Checked("answer alone", gap, allowed)
 
 
-def check_alone(module: nn.Module, trees: Sequence[Tree]) -> Checked:
+def check_alone(reward: RewardModel, trees: Sequence[Tree]) -> Checked:
     """A reward model's scores of the last tree's answers do not depend on the trees beside it.
 
     Raises:
         TrainingStopped: when they do, by more than rounding explains.
     """
-    allowed = PACKING_ROUNDING[next(module.parameters()).dtype.itemsize <= 2]
-    (alone,), (*_, beside) = score_trees(module, trees[-1:]), score_trees(module, trees)
+    allowed = PACKING_ROUNDING[next(reward.module.parameters()).dtype.itemsize <= 2]
+    (alone,), (*_, beside) = score_trees(reward, trees[-1:]), score_trees(reward, trees)
     gap = max(abs(one - other) for one, other in zip(alone, beside, strict=True))
     if not gap <= allowed:
         raise TrainingStopped(

@@ -73,7 +73,7 @@ class Networks:
     def _value(self, states: Tensor) -> Tensor:
         assert self.value is not None
         raw = answer_scores(self.value, states)
-        return (raw - self.reward.mean) / self.reward.std if isinstance(self.reward, RewardModel) else raw
+        return self.reward.normalised_value(raw) if isinstance(self.reward, RewardModel) else raw
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,7 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
             column[pack.where] = part.to(dtype)
         cut_values[pack.chosen] = at_cuts.to(dtype)
         for name, model in networks.reward_models.items():
-            raw = answer_scores(model.module, hidden_states(model.module, packed)[packed.ends])
-            by_model[name][pack.chosen] = ((raw - model.mean) / model.std).to(dtype)
+            by_model[name][pack.chosen] = model.scores(packed).to(dtype)
     scores = by_model.get(MAIN_REWARD, torch.zeros_like(cut_values))
     log_probs, reference_log_probs, entropy, values = tokens
     return Judgement(log_probs, reference_log_probs, entropy, values, scores, by_model, cut_values)

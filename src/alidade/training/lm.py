@@ -152,10 +152,13 @@ def token_scores(
 @torch.no_grad()
 def each_answer(
     module: nn.Module, trees: Sequence[Tree], measure: Callable[[Packed], Tensor], tokens_at_once: int = 4096
-) -> list[list[float]]:
-    """What `measure` makes of every answer of every tree (one number an answer of a packed row), in the order given."""
+) -> list[list[Any]]:
+    """What `measure` makes of every answer of every tree, in the order given.
+
+    It gives a number, or a row of numbers, for each answer of a packed row.
+    """
     device = next(module.parameters()).device
-    found: list[list[float]] = []
+    found: list[list[Any]] = []
     for chosen in split_by_budget([tree.token_count for tree in trees], tokens_at_once):
         flat = iter(measure(pack_trees([trees[place] for place in chosen]).to(device)).tolist())
         found += [[next(flat) for _ in trees[place].answers] for place in chosen]
@@ -164,9 +167,14 @@ def each_answer(
 
 def answer_scores(module: nn.Module, hidden: Float[Tensor, "rows width"]) -> Float[Tensor, " rows"]:
     """What a one-label classification head makes of each hidden state, computed in at least fp32."""
+    return head_scores(module, hidden)[:, 0]
+
+
+def head_scores(module: nn.Module, hidden: Float[Tensor, "rows width"]) -> Float[Tensor, "rows heads"]:
+    """What a classification head of several labels makes of each hidden state, computed in at least fp32."""
     head = unwrapped(module).score
     wide = _wide(hidden.dtype)
-    return nn.functional.linear(hidden.to(wide), head.weight.to(wide))[:, 0]
+    return nn.functional.linear(hidden.to(wide), head.weight.to(wide))
 
 
 def _scores(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:

@@ -40,23 +40,47 @@ def bradley_terry(
 
 @dataclass(frozen=True)
 class Choices:
-    """Which answers compete: loss = sum_t weight * logsumexp(scores of the set) - sum_a credit * score.
+    """Which answers compete: loss = sum_t weight * logsumexp(competing scores + offsets) - sum_a credit * score.
 
-    `sets` holds answer numbers, filled up with -1. A comparison is the set {left, right} with credit label_prob for
-    left and the rest for right; a ranking is one set per choice made on the way down.
+    `sets` holds numbers of competitors, filled up with -1: answers, and from the number of answers on `pools`, which are
+    tied answers that compete as one. A comparison is the set {left, right} with credit label_prob for left and the rest
+    for right; a ranking is one set per choice made on the way down. `ties` is the credit of the log of the tie strength.
     """
 
     sets: Int[Tensor, "terms width"]
-    weights: Float[Tensor, " terms"]
-    credits: Float[Tensor, " answers"]
+    weights: Float[Tensor, "terms heads"]
+    credits: Float[Tensor, "answers heads"]
+    offsets: Float[Tensor, "terms width"] | None = None
+    pools: Int[Tensor, "pools size"] | None = None
+    ties: float = 0.0
 
 
-def choice_loss(scores: Float[Tensor, " answers"], choices: Choices) -> Float[Tensor, ""]:
-    """Summed negative log-likelihood of the choices: Bradley-Terry for pairs, Plackett-Luce for rankings."""
-    competing = scores[choices.sets.clamp(min=0)].masked_fill(choices.sets < 0, -torch.inf)
-    return (choices.weights.to(scores.dtype) * torch.logsumexp(competing, dim=-1)).sum() - (
-        choices.credits.to(scores.dtype) * scores
+def choice_loss(
+    scores: Float[Tensor, "answers *heads"], choices: Choices, log_tie: Float[Tensor, ""] | None = None
+) -> Float[Tensor, ""]:
+    """Summed negative log-likelihood of the choices: Bradley-Terry for pairs, Plackett-Luce for rankings.
+
+    Scores are those of one head, or of several, each with weights of its own. `log_tie` is needed where answers can tie.
+    """
+    by_head = scores if scores.ndim == 2 else scores[:, None]
+    pooled = by_head if choices.pools is None else torch.cat([by_head, _pooled(by_head, choices.pools, log_tie)])
+    competing = pooled[choices.sets.clamp(min=0)]
+    if choices.offsets is not None:
+        competing = competing + choices.offsets[..., None].to(scores.dtype)
+    competing = competing.masked_fill((choices.sets < 0)[..., None], -torch.inf)
+    total = (choices.weights.to(scores.dtype) * torch.logsumexp(competing, dim=1)).sum() - (
+        choices.credits.to(scores.dtype) * by_head
     ).sum()
+    return total if log_tie is None else total - choices.ties * log_tie
+
+
+def _pooled(scores: Tensor, pools: Tensor, log_tie: Tensor | None) -> Tensor:
+    """The score of n tied answers as one: their mean, plus n - 1 times the log of the tie strength."""
+    assert log_tie is not None
+    inside = pools >= 0
+    sizes = inside.sum(dim=1)
+    members = scores[pools.clamp(min=0)] * inside[..., None]
+    return members.sum(dim=1) / sizes[:, None] + ((sizes - 1) * log_tie)[:, None]
 
 
 def ranking_terms(ranks: Sequence[int]) -> list[tuple[tuple[int, ...], float]]:
@@ -83,8 +107,8 @@ def plackett_luce(scores: Float[Tensor, " answers"], ranks: Sequence[int]) -> Fl
     terms = ranking_terms(ranks)
     width = len(ranks)
     sets = torch.tensor([[*chosen, *(-1,) * (width - len(chosen))] for chosen, _ in terms], device=scores.device)
-    weights = scores.new_tensor([weight for _, weight in terms])
-    return choice_loss(scores, Choices(sets, weights, scores.new_ones(width)))
+    weights = scores.new_tensor([[weight] for _, weight in terms])
+    return choice_loss(scores, Choices(sets, weights, scores.new_ones(width, 1)))
 
 
 def gae(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from alidade.models.quantised import Quantised
-from alidade.records import Record
+from alidade.records import Attribute, Record
 
 Noise = Literal["smoothed", "robust"]
+Combine = Literal["mean", "lower", "worst"]
 CHECKPOINTING = "layers are computed again in the backward pass: the same gradients in less memory and more time"
 
 
@@ -110,13 +111,60 @@ class JudgementConfig(Record):
     )
 
 
+class HeadsConfig(Record):
+    """How many heads a reward model has, and how they become one score."""
+
+    by_attribute: bool = Field(
+        default=False, description="a head for each attribute that was judged; else one for all judgements"
+    )
+    members: int = Field(default=1, gt=0, description="heads of each attribute: an ensemble on one trunk")
+    bootstrap: bool = Field(default=True, description="each member of several learns from judgements drawn again")
+    combine: Combine = Field(
+        default="mean", description="an attribute's score: its members' mean, mean - caution x spread, or least"
+    )
+    caution: float = Field(default=1.0, ge=0, description="standard deviations below the mean that `lower` goes")
+    weights: dict[Attribute, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default={}, description="each attribute's weight in the score; if unset, `overall` alone, or all alike"
+    )
+
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> Self:
+        if self.weights and not self.by_attribute:
+            raise ValueError("`weights` are those of attributes, and need by_attribute: true")
+        if self.weights and not sum(self.weights.values()) > 0:
+            raise ValueError("one of the `weights` must be above 0")
+        return self
+
+
 class RewardConfig(JudgementConfig):
     """How a reward model is trained."""
 
+    heads: HeadsConfig = HeadsConfig()
+    margin_scale: float = Field(
+        default=0.0, ge=0, description="nats by which the better answer should lead, per unit of a comparison's margin"
+    )
+    ties: Literal["half", "davidson"] = Field(
+        default="half", description="a declared tie is half a win for each side, or an outcome of its own"
+    )
+    tie_strength: float | None = Field(
+        default=None, gt=0, description="Davidson's nu: the odds of a tie between equals are nu / 2; learned if unset"
+    )
+    tie_learning_rate: float = Field(default=1e-2, gt=0, description="peak step size of the log of the tie strength")
+    length_bias: Literal["kept", "removed"] = Field(
+        default="kept", description="`removed`: what length alone explains of the labels is not learned"
+    )
     centring: float = Field(
         default=0.0, ge=0, description="coefficient of the squared sum of a pair's scores, near 0.01"
     )
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=3e-4, schedule="cosine", warmup=0.05)
+
+    @model_validator(mode="after")
+    def _ties_stand_alone(self) -> Self:
+        if self.ties == "davidson" and (self.margin_scale or self.flips):
+            raise ValueError("`ties: davidson` goes with neither margin_scale nor flips")
+        if self.ties == "half" and self.tie_strength is not None:
+            raise ValueError("`tie_strength` needs ties: davidson")
+        return self
 
 
 class PreferenceConfig(JudgementConfig):

@@ -18,7 +18,6 @@ from alidade.records import Demonstration, Prompt
 from alidade.training.experience import Networks, Scorer
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
-from alidade.training.lora import twin
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
@@ -32,8 +31,8 @@ NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out":
 
 
 def value_from_reward(reward: RewardModel) -> nn.Module:
-    """A value network that starts as the reward model, head included, and stands on the same weights where those are frozen."""
-    return twin(reward.module)
+    """A value network that starts as the reward model, its heads as their weighted mean."""
+    return reward.folded()
 
 
 def train_ppo(

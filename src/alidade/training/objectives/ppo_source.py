@@ -133,7 +133,7 @@ class PpoSource:
         if self._cfg.must_start_equal:
             checks.insert(0, check_reference(judged.log_probs, judged.reference))
         trees = [Tree(answers.prompts[answers.places[one]], [answers.tokens[one]]) for one in pack.chosen[:2]]
-        return checks + [check_alone(reward.module, trees) for reward in self._networks.reward_models.values()]
+        return checks + [check_alone(reward, trees) for reward in self._networks.reward_models.values()]
 
     def _chosen_prompts(self) -> list[int]:
         """The next prompts: every prompt once, in a fresh order each time round."""

@@ -187,7 +187,7 @@ def train_preferences(
     """Train `model` in place by `loss`, with its settings.
 
     The result's `summary` has a `heldout` report of the implied rewards (accuracy, calibration), their `leads` by the number
-    of the held-out comparison, and `symptoms` in words.
+    of the held-out judgement (one for each pair in it), and `symptoms` in words.
 
     Raises:
         DataError: when more rows are lost than the limits allow, or rankings come with a share of flipped labels.
@@ -216,7 +216,7 @@ def train_preferences(
     learned_from = [Judged(0.0, _longer(row.group, pair), pair.label_prob) for row in train for pair in row.group.pairs]
     summary = {
         "heldout": pair_report([lead for _, lead in leads], longer_from=learned_from),
-        "leads": {row: lead.gap for row, lead in leads},
+        "leads": _by_row(leads),
         "symptoms": symptoms(fit.history),
     }
     return TrainingResult(fit.history, grouped.counts, summary, preflight + checks)
@@ -229,6 +229,13 @@ def _referenced(
         return [ReferencedGroup(group, [0.0] * len(group.answers)) for group in groups], []
     scored, checks = reference_log_probs(module, [group.tree for group in groups], loss.cfg.batching.tokens_at_once)
     return [ReferencedGroup(group, row) for group, row in zip(groups, scored, strict=True)], checks
+
+
+def _by_row(leads: Sequence[tuple[int, Judged]]) -> dict[int, list[float]]:
+    found: dict[int, list[float]] = {}
+    for row, lead in leads:
+        found.setdefault(row, []).append(lead.gap)
+    return found
 
 
 def _longer(group: AnswerGroup, pair: Pair) -> int:
