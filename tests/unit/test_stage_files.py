@@ -5,7 +5,7 @@ import pytest
 
 from alidade.errors import DataError, RecipeError
 from alidade.pipeline import StageContext, load_recipe, run
-from alidade.records import Candidates, Comparison, Completion, Conversation, Demonstration, Prompt, Vote
+from alidade.records import Candidates, Comparison, Completion, Conversation, Demonstration, Feedback, Prompt, Vote
 from alidade.stages import files, tally
 from alidade.store import Artifact, Store, read_json, read_rows, write_rows
 
@@ -15,6 +15,7 @@ stages:
   demonstrations: {use: demonstrations-file, with: {file: DEMOS}}
   comparisons: {use: comparisons-file, with: {file: [PAIRS, MORE]}}
   prompts: {use: prompts-file, with: {file: PAIRS}}
+  feedback: {use: feedback-file, with: {file: [THUMBS, PAIRS]}}
 """
 
 
@@ -28,7 +29,15 @@ def recipe(tmp_path) -> Path:
     demos = jsonl(tmp_path / "demos.jsonl", [{"prompt": f"q {n}", "completion": f"a {n}"} for n in range(60)])
     pairs = jsonl(tmp_path / "pairs.jsonl", [{"prompt": f"Q {n}!", "chosen": "a", "rejected": "b"} for n in range(60)])
     more = jsonl(tmp_path / "more.jsonl", [{"prompt": f"Q {n}!", "chosen": "c", "rejected": "d"} for n in range(20)])
-    text = RECIPE.replace("DEMOS", str(demos)).replace("PAIRS", str(pairs)).replace("MORE", str(more))
+    thumbs = jsonl(
+        tmp_path / "thumbs.jsonl", [{"prompt": f"q {n}?", "completion": "a", "label": n > 9} for n in range(60)]
+    )
+    text = (
+        RECIPE.replace("THUMBS", str(thumbs))
+        .replace("DEMOS", str(demos))
+        .replace("PAIRS", str(pairs))
+        .replace("MORE", str(more))
+    )
     path = tmp_path / "recipe.yaml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -43,15 +52,22 @@ def run_it(recipe: Path, tmp_path: Path, *sets: str):
 
 def test_what_is_held_out_in_one_stage_is_trained_on_in_none(recipe, tmp_path):
     places = run_it(
-        recipe, tmp_path, *[f"{name}.heldout_share=0.3" for name in ("demonstrations", "comparisons", "prompts")]
+        recipe,
+        tmp_path,
+        *[f"{name}.heldout_share=0.3" for name in ("demonstrations", "comparisons", "prompts", "feedback")],
     )
-    kinds = {"demonstrations": Demonstration, "comparisons": Comparison, "prompts": Prompt}
+    kinds = {
+        "demonstrations": Demonstration,
+        "comparisons": Comparison,
+        "prompts": Prompt,
+        "feedback": Feedback,
+    }
     learned, kept_back = set(), set()
     for name, kind in kinds.items():
         for file, side in (("rows.jsonl", learned), ("heldout.jsonl", kept_back)):
             for row in read_rows(places[name] / file, kind):
                 asked = row.conversation if isinstance(row, Prompt) else row.prompt
-                side.add(asked.last_user_text.lower().strip("!"))
+                side.add(asked.last_user_text.lower().strip("!?"))
     assert len(kept_back) > 5
     assert not learned & kept_back
     assert len(learned | kept_back) == 60
@@ -71,6 +87,14 @@ def test_counts_say_what_was_read_kept_and_left_out(recipe, tmp_path):
     assert counts["rows"] + counts["heldout"] + counts["dropped"]["over the limit"] == 80
     assert [file["name"] for file in counts["files"]] == ["pairs.jsonl", "more.jsonl"]
     assert [file["rows_read"] for file in counts["files"]] == [60, 20]
+
+
+def test_thumbs_and_comparisons_are_feedback_of_one_kind(recipe, tmp_path):
+    place = run_it(recipe, tmp_path)["feedback"]
+    rows = [row for file in ("rows.jsonl", "heldout.jsonl") for row in read_rows(place / file, Feedback)]
+    assert len(rows) == len({row.id for row in rows}) == 60 + 2 * 60
+    assert sum(row.label_prob for row in rows) == 50 + 60
+    assert [file["format"] for file in read_json(place / "counts.json")["files"]] == ["unpaired", "preference"]
 
 
 def test_a_bad_row_stops_the_recipe_before_anything_is_written(recipe, tmp_path):

@@ -220,3 +220,29 @@ def test_the_likelier_answer_is_chosen_and_the_label_says_which_is_desirable():
     }
     assert [trl_columns(half)["label"] for half in unpaired(row)] == [False, True]
     assert trl_columns(Demonstration(id="1", prompt=SKY, answer="It is blue."))["completion"] == BLUE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": False},
+        {"label_prob": 0.5},
+        {"alidade": 3},
+        {"alidade": {"id": "1"}},
+        {"completion": []},
+        {"prompt": [{"role": "poet", "content": "q"}]},
+    ],
+)
+def test_an_exported_row_that_was_changed_is_refused_unless_our_column_is_removed(tmp_path, change):
+    row = trl_columns(Feedback(id="1", prompt=SKY, answer="It is blue.", label_prob=0.75))
+    path = write(tmp_path / "rows.jsonl", row | change)
+    with pytest.raises(DataError, match="the column `alidade` says something else") as caught:
+        read_feedback(path, allow_dropped=1.0)
+    assert "remove the column" in str(caught.value)
+
+
+def test_without_our_column_an_exported_row_is_an_ordinary_one(tmp_path):
+    row = trl_columns(Feedback(id="1", prompt=SKY, answer="It is blue.", label_prob=0.75))
+    del row["alidade"]
+    (read,) = read_feedback(write(tmp_path / "rows.jsonl", row)).rows
+    assert parts(read) == (SKY, ("It is blue.", 0.75))

@@ -6,13 +6,15 @@ over and our readers know. So a set of records can leave for another trainer and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
+from alidade.preferences.columns import BadRow
 from alidade.records import Comparison, Conversation, Demonstration, Feedback, Message
 
 OWN = "alidade"
 Turns = list[dict[str, str]]
+R = TypeVar("R", Demonstration, Comparison, Feedback)
 
 
 def trl_columns(row: Demonstration | Comparison | Feedback) -> dict[str, Any]:
@@ -33,21 +35,52 @@ def trl_columns(row: Demonstration | Comparison | Feedback) -> dict[str, Any]:
 
 
 def exported_demonstration(cells: Mapping[str, Any]) -> Iterator[Demonstration]:
-    """The record that `trl_columns` wrote as this row."""
-    yield Demonstration(prompt=_conversation(cells["prompt"]), answer=_said(cells["completion"]), **cells[OWN])
+    """The record that `trl_columns` wrote as this row.
+
+    Raises:
+        BadRow: when the row is not as it was written.
+    """
+    yield _unchanged(cells, lambda own: Demonstration(prompt=_asked(cells), answer=_said(cells["completion"]), **own))
 
 
 def exported_feedback(cells: Mapping[str, Any]) -> Iterator[Feedback]:
-    """The record that `trl_columns` wrote as this row."""
-    yield Feedback(prompt=_conversation(cells["prompt"]), answer=_said(cells["completion"]), **cells[OWN])
+    """The record that `trl_columns` wrote as this row.
+
+    Raises:
+        BadRow: when the row is not as it was written.
+    """
+    yield _unchanged(cells, lambda own: Feedback(prompt=_asked(cells), answer=_said(cells["completion"]), **own))
 
 
 def exported_comparison(cells: Mapping[str, Any]) -> Iterator[Comparison]:
-    """The record that `trl_columns` wrote as this row."""
-    own = dict(cells[OWN])
-    sides = ("chosen", "rejected") if own.pop("left") == "chosen" else ("rejected", "chosen")
-    left, right = (_said(cells[side]) for side in sides)
-    yield Comparison(prompt=_conversation(cells["prompt"]), left=left, right=right, **own)
+    """The record that `trl_columns` wrote as this row.
+
+    Raises:
+        BadRow: when the row is not as it was written.
+    """
+
+    def build(own: dict[str, Any]) -> Comparison:
+        sides = ("chosen", "rejected") if own.pop("left") == "chosen" else ("rejected", "chosen")
+        left, right = (_said(cells[side]) for side in sides)
+        return Comparison(prompt=_asked(cells), left=left, right=right, **own)
+
+    yield _unchanged(cells, build)
+
+
+def _unchanged(cells: Mapping[str, Any], build: Callable[[dict[str, Any]], R]) -> R:
+    """The record, if writing it gives these cells again: a label that was changed in one place is never guessed."""
+    try:
+        row = build(dict(cells[OWN]))
+        if all(cells.get(name) == value for name, value in trl_columns(row).items()):
+            return row
+    except (KeyError, TypeError, ValueError) as error:
+        raise _changed() from error
+    raise _changed()
+
+
+def _changed() -> BadRow:
+    hint = f"remove the column `{OWN}` from a file that was changed after it was written"
+    return BadRow(f"the column `{OWN}` says something else than the others", detail=hint, fatal=True)
 
 
 def _turn(answer: str) -> Turns:
@@ -59,7 +92,8 @@ def _said(turns: Turns) -> str:
     return turn["content"]
 
 
-def _conversation(turns: Turns) -> Conversation:
+def _asked(cells: Mapping[str, Any]) -> Conversation:
+    turns = cells["prompt"]
     return Conversation(
         messages=tuple(Message.model_validate({"role": t["role"], "text": t["content"]}) for t in turns)
     )
