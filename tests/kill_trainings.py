@@ -31,6 +31,7 @@ from alidade.training import fit
 from alidade.training.checkpoint import FILE_NAME, random_state, save_checkpoint
 from alidade.training.fit import TrainingRun
 from alidade.training.objectives import ppo_source
+from alidade.training.preflight import as_json
 
 ALGORITHMS = ("sft", "reward", "dpo", "ppo", "grpo")
 PHASES = ("starting", "rollout", "scoring", "update", "checkpoint", "finishing")
@@ -107,6 +108,7 @@ def live(algorithm, folder, place, save_every_seconds):
     weights, result = getattr(small_trainings, algorithm)(run, folder, LENGTH)
     outcome = {"weights": weights, "random": random_digest()}
     outcome |= {name: getattr(result, name) for name in ("history", "counts", "summary")}
+    outcome["preflight"] = as_json(result.preflight)
     (folder / "outcome.json").write_text(json.dumps(outcome, indent=1))
 
 

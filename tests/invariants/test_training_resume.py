@@ -42,6 +42,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     assert resumed.history == result.history
     assert resumed.summary == result.summary
     assert resumed.counts == result.counts
+    assert resumed.preflight == result.preflight
 
 
 @pytest.mark.parametrize("steps", [2, 3, 5, 6, 7])

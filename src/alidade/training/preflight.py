@@ -52,7 +52,7 @@ PREFLIGHT: Mapping[str, Preflight] = {
         SAME_WEIGHTS,
     ),
     "ratio": Preflight(
-        "the first ratio is 1: log-probabilities with and without gradient differ by {:.2g} nats",
+        "training and scoring agree (the first ratio is 1): log-probabilities with and without gradient differ by {:.2g} nats",
         NOISE,
         "take the layer out of the network; no setting makes up for it",
     ),
