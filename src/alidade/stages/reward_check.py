@@ -31,7 +31,10 @@ def checked(reward: RewardModel, train: Sequence[Comparison], heldout: Sequence[
     """`agreement` of a reward model with held-out comparisons, in all and by kind of pair."""
     leads = leads_of(reward, heldout)
     found: dict[str, Any] = {"annotated": agreement(train, heldout, leads)}
-    by_kind = slices(train, heldout, leads)
+    by_kind = {
+        kind: {part: estimate.model_dump() for part, estimate in parts.items()}
+        for kind, parts in slices(train, heldout, leads).items()
+    }
     return found | ({"slices": by_kind} if by_kind else {})
 
 

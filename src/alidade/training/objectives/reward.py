@@ -115,7 +115,7 @@ def train_reward(
 def _fitted(length: LengthLead | None, tie: TieStrength | None) -> dict[str, Any]:
     """What was fitted beside the network."""
     found: dict[str, Any] = {} if length is None else {"length": vars(length)}
-    return found if tie is None else found | {"tie_strength": math.exp(float(tie.log))}
+    return found if tie is None else found | {"tie_strength": math.exp(float(tie.log.detach()))}
 
 
 def _measured(reward: RewardModel, grouped: Grouped, tokens_at_once: int) -> tuple[RewardModel, dict[str, Any]]:
