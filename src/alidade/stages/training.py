@@ -86,6 +86,8 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
     trained = replace(trained, module=merge_lora(trained.module))
     save_reward_model(trained, context.out)
     write_history(context.out, result)
+    for symptom in result.summary.get("symptoms", ()):
+        context.warn(symptom)
     evaluation = checked(trained, as_comparisons(rows), as_comparisons(heldout))
     evaluation |= evaluated(result.summary) if evaluation["annotated"] else {}
     write_json(context.out / "evaluation.json", evaluation)

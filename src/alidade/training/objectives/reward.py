@@ -115,6 +115,8 @@ def train_reward(
 def _fitted(length: LengthLead | None, tie: TieStrength | None) -> dict[str, Any]:
     """What was fitted beside the network."""
     found: dict[str, Any] = {} if length is None else {"length": vars(length)}
+    if length is not None and length.explains_all:
+        found["symptoms"] = ["length alone explains all judgements: with length_bias: removed nothing is left to learn"]
     return found if tie is None else found | {"tie_strength": math.exp(float(tie.log.detach()))}
 
 
