@@ -163,6 +163,12 @@ def reward_evaluation():
         "annotated": check(318, 239, 420),
         "calibration": mirrored_bins(),
         "temperature": 1.18,
+        "slices": {
+            "longer": {
+                "preferred is longer": proportion(195, 240).model_dump(),
+                "preferred is shorter": proportion(123, 180).model_dump(),
+            }
+        },
     }
 
 

@@ -16,6 +16,7 @@ On topics and wishes that no training stage saw
 Also measured
 Greedy answers
 The reward model
+Held-out comparisons by kind of pair
 Training
 rlhf
 Supervised training

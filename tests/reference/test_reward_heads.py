@@ -5,14 +5,21 @@ import math
 
 import pytest
 import torch
-from reference.reward import cautious_score, davidson_loss, davidson_ranking_loss, heads_loss
+from reference.reward import (
+    cautious_score,
+    comparison_loss,
+    davidson_loss,
+    davidson_ranking_loss,
+    heads_loss,
+    ranking_loss,
+)
 from transformers import GPT2Config, GPT2ForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
 from alidade.records import Comparison, Conversation, Ranking
 from alidade.training.choices import Reading, tied_comparison_likelihood, tied_ranking_likelihood
 from alidade.training.heads import Heads
 from alidade.training.judgements import AnswerGroup, Pair, Placed, collate_groups, ranked_pairs
-from alidade.training.length import LengthLead
+from alidade.training.length import LengthLead, fit_length
 from alidade.training.lm import prepare
 from alidade.training.losses import choice_loss
 from alidade.training.objectives.reward import RewardObjective, TieStrength
@@ -121,6 +128,40 @@ def test_a_ranking_of_two_is_a_comparison_also_where_ties_are_an_outcome(ranks):
     assert ranked == pytest.approx(compared, abs=1e-12)
     assert ranked == pytest.approx(davidson_loss(*scores, 1 - tied / 2, tied, math.exp(0.4)).item(), abs=1e-12)
     assert ranked == pytest.approx(davidson_ranking_loss(scores, ranks, math.exp(0.4)).item(), abs=1e-12)
+
+
+def judged_by_length(reading, slope, head):
+    """The specification's loss of one head when scores are `slope` times the standardised length."""
+    made = groups(reading)
+    lengths = torch.tensor([float(len(answer)) for group in made for answer in group.answers], dtype=torch.float64)
+    mean, std = lengths.mean(), lengths.std(correction=0)
+
+    def scores(answers):
+        return slope * torch.stack([(len(answer) - mean) / std for answer in answers])
+
+    total = 0
+    for _, left, right, label_prob, tie_prob, margin, weights in COMPARISONS:
+        both = scores([left, right])
+        one = (
+            davidson_loss(*both, label_prob, tie_prob, 0.7)
+            if reading.ties
+            else comparison_loss(*both, label_prob, margin)
+        )
+        total = total + weights[head] * one
+    for _, answers, ranks, weights in RANKINGS:
+        every = scores(answers)
+        one = davidson_ranking_loss(every, ranks, 0.7) if reading.ties else ranking_loss(every, ranks)
+        total = total + weights[head] * one
+    return total
+
+
+@pytest.mark.parametrize("reading", [Reading(margin=1.0), Reading(ties=True)])
+def test_the_fitted_slope_of_length_is_the_specifications_maximum(reading):
+    found = fit_length(groups(reading), torch.tensor(math.log(0.7)) if reading.ties else None)
+    for head, fitted in enumerate(found.slopes):
+        slope = torch.tensor(fitted, dtype=torch.float64, requires_grad=True)
+        judged_by_length(reading, slope, head).backward()
+        assert slope.grad.item() == pytest.approx(0, abs=1e-5) or abs(fitted) > 7.99
 
 
 def test_davidsons_outcomes_are_all_there_is():

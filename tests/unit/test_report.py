@@ -117,6 +117,7 @@ def test_the_page_shows_each_part_of_the_evidence(tour):
         "Greedy answers",
         "by length alone",
         "Expected calibration error",
+        "Held-out comparisons by kind of pair",
         "Gold judge's utility",
         "KL from the reference",
         "each point is the mean over 128 answers",

@@ -1,7 +1,7 @@
 """Held-out accuracy by kind of pair: what a mean over all of them hides.
 
-A score that reads nothing but length is right wherever the longer answer was preferred and wrong elsewhere; only the slices
-tell. Each has its own n and interval, and the pairs of one prompt are one cluster in it.
+A score that reads nothing but length is right wherever the longer answer was preferred and wrong elsewhere, or the other way
+round; only the slices tell. Each has its own n and interval, and the pairs of one prompt are one cluster in it.
 """
 
 from __future__ import annotations

@@ -96,6 +96,7 @@ def _judged(row: Candidates, pair: _Pair, votes: Sequence[Vote], ties: Ties) -> 
         attribute=votes[0].attribute,
         guideline=_shared({vote.guideline for vote in votes}),
         source=votes[0].source,
+        tie_prob=sum(vote.choice == "tie" for vote in votes) / len(votes),
     )
 
 

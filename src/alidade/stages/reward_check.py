@@ -31,8 +31,30 @@ def checked(reward: RewardModel, train: Sequence[Comparison], heldout: Sequence[
     """`agreement` of a reward model with held-out comparisons, in all and by kind of pair."""
     leads = leads_of(reward, heldout)
     found: dict[str, Any] = {"annotated": agreement(train, heldout, leads)}
-    by_kind = slices(train, heldout, leads)
+    by_kind = {
+        kind: {part: estimate.model_dump() for part, estimate in parts.items()}
+        for kind, parts in slices(train, heldout, leads).items()
+    }
+    if own := _by_own_head(reward, heldout):
+        by_kind["attribute, by its own head"] = own
     return found | ({"slices": by_kind} if by_kind else {})
+
+
+def _by_own_head(reward: RewardModel, heldout: Sequence[Comparison]) -> dict[str, Any]:
+    """Each attribute's head on the held-out comparisons about that attribute; nothing for a model of one."""
+    from alidade.training.reward_model import score_attributes
+
+    names = reward.heads.attributes
+    if len(names) == 1:
+        return {}
+    found: dict[str, Any] = {}
+    for name in names:
+        rows = [row for row in heldout if row.attribute == name]
+        scores = score_attributes(reward, [(row.prompt, answer) for row in rows for answer in (row.left, row.right)])
+        leads = [left[name] - right[name] for left, right in zip(scores[::2], scores[1::2], strict=True)]
+        if (estimate := accuracy(rows, leads)) is not None:
+            found[name] = estimate.model_dump()
+    return found
 
 
 def leads_of(reward: RewardModel, rows: Sequence[Comparison]) -> list[float]:

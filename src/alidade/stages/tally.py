@@ -22,7 +22,7 @@ class TallyConfig(Record):
     )
 
 
-@stage("tally", version=1, reads={"answers": ANSWERS, "votes": VOTES}, writes=COMPARISONS, config=TallyConfig)
+@stage("tally", version=2, reads={"answers": ANSWERS, "votes": VOTES}, writes=COMPARISONS, config=TallyConfig)
 def tally(config: TallyConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Comparisons from votes; answers that were held out stay held out."""
     votes = read_rows(inputs["votes"].path / "rows.jsonl", Vote)

@@ -2,9 +2,9 @@
 
 The length of an answer is given a slope, in nats per standard deviation, by the likelihood that the judgements are trained
 on: one number per head, the maximum of a concave function, found before training. The network's scores are then added to it
-in every loss, so they learn what is left to explain; at the start, that is uncorrelated with length. Only the network's part
-is a reward. Were the slope learned along with the network, which of the two explains length would depend on step sizes, since
-a network can count tokens as well; a penalty on the correlation in a batch would depend on the batch.
+in every loss, so they learn what is left to explain; while they are all equal, that is uncorrelated with length. Only the
+network's part is a reward. Were the slope learned along with the network, which of the two explains length would depend on
+step sizes, since a network can count tokens as well; a penalty on the correlation in a batch would depend on the batch.
 
 Source: a product of experts with a fixed, biased one, as in Clark et al. 2019, arXiv 1909.03683; for length in reward models
 Shen et al. 2023, arXiv 2310.05199.
@@ -34,6 +34,11 @@ class LengthLead:
     mean: float
     std: float
     slopes: tuple[float, ...]
+
+    @property
+    def explains_all(self) -> bool:
+        """Whether a slope is at its bound: length alone puts all judgements of that head in order."""
+        return max(map(abs, self.slopes)) > STEEPEST - 1e-3
 
     def of(self, lengths: Sequence[int], like: Tensor) -> Float[Tensor, "answers heads"]:
         """How far each answer is ahead by its length, for each head."""

@@ -118,14 +118,20 @@ def train_reward(
     for _ in fit.over("reward model", "step", [cfg.model_dump(), grouped.counts]):
         pass
     trained, summary = _measured(reward, grouped, cfg.batching.tokens_at_once)
-    summary |= _fitted(length, tie) | {"symptoms": symptoms(fit.history)}
+    summary |= _fitted(length, tie) | {"symptoms": _hidden_by(length) + symptoms(fit.history)}
     return trained, TrainingResult(fit.history, grouped.counts, summary, preflight)
 
 
 def _fitted(length: LengthLead | None, tie: TieStrength | None) -> dict[str, Any]:
     """What was fitted beside the network."""
     found: dict[str, Any] = {} if length is None else {"length": vars(length)}
-    return found if tie is None else found | {"tie_strength": math.exp(float(tie.log))}
+    return found if tie is None else found | {"tie_strength": math.exp(float(tie.log.detach()))}
+
+
+def _hidden_by(length: LengthLead | None) -> list[str]:
+    if length is None or not length.explains_all:
+        return []
+    return ["length alone explains all judgements: with length_bias: removed nothing is left to learn"]
 
 
 def _measured(reward: RewardModel, grouped: Grouped, tokens_at_once: int) -> tuple[RewardModel, dict[str, Any]]:
