@@ -27,7 +27,6 @@ from alidade.training.experience import (
     Experience,
     Judgement,
     Networks,
-    Scorer,
     build_experience,
     judge,
     learned_from,
@@ -39,6 +38,7 @@ from alidade.training.objectives.ppo_update import AnswerBatch, MixBatch, PpoObj
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.packing import pack_rows, split_by_budget
 from alidade.training.reward_model import RewardModel
+from alidade.training.rewards import Scorer
 from alidade.training.rollouts import Answers, pack_answers, roll_out
 from alidade.training.settings import MAIN_REWARD, PpoConfig
 
