@@ -39,7 +39,7 @@ from alidade.training.objectives.sft import TokenRow
 from alidade.training.packing import pack_rows, split_by_budget
 from alidade.training.reward_model import RewardModel
 from alidade.training.rewards import Scorer
-from alidade.training.rollouts import Answers, pack_answers, roll_out
+from alidade.training.rollouts import Answers, Pack, pack_answers, roll_out
 from alidade.training.settings import MAIN_REWARD, PpoConfig
 
 AVERAGED = ("policy_loss", "value_loss", "mix_loss", "clip_fraction", "update_kl")
@@ -110,13 +110,16 @@ class PpoSource:
         self._row |= measure(answers, judged, experience, self._cfg)
         self._row |= {"score": float(scores[MAIN_REWARD].mean())} | self._reward.measure()
         if self._iteration == 0:
-            if self._cfg.must_start_equal:
-                check_reference(judged.log_probs, judged.reference)
-            check_engine(self._row["engine_gap"], drawing.engine_gap)
-            first = self.objective.log_probs(packs[0].packed).detach()
-            check_ratio(first, experience.log_probs[packs[0].where])
+            self._check_start(judged, packs[0])
         self._record_gold(chosen, answers)
         return answers, experience
+
+    def _check_start(self, judged: Judgement, pack: Pack) -> None:
+        if self._cfg.must_start_equal:
+            check_reference(judged.log_probs, judged.reference)
+        check_engine(self._row["engine_gap"], self._cfg.drawing.engine_gap)
+        first = self.objective.log_probs(pack.packed).detach()
+        check_ratio(first, judged.log_probs[pack.where])
 
     def _chosen_prompts(self) -> list[int]:
         """The next prompts: every prompt once, in a fresh order each time round."""
