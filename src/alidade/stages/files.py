@@ -252,7 +252,7 @@ def comparisons_file(config: FilesConfig, inputs: Mapping[str, Artifact], contex
 
 @stage(
     "prompts-file",
-    version=1,
+    version=2,
     reads={"model": MODEL.if_given()},
     writes=PROMPTS,
     config=PromptFilesConfig,
