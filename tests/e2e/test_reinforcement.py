@@ -97,3 +97,52 @@ def test_a_policy_without_anything_that_scores_it_is_refused(tmp_path, files):
 
 def test_an_unknown_reward_is_refused_with_the_nearest_name(tmp_path, files):
     assert "final-number" in str(refusal(recipe(tmp_path, files, "ppo", verify="final-numbr"), tmp_path).hint)
+
+
+def two_rewards(tmp_path: Path, files: tuple[Path, Path], *changes: tuple[str, str]) -> Path:
+    """A computed reward under a bound on another, and one that is only recorded."""
+    path = recipe(tmp_path, files, "rloo")
+    text = path.read_text().replace(
+        "verify: final-number",
+        "verify: final-number\n      rewards: {words: {verify: named-answer}, exact: {verify: exact-answer}}",
+    )
+    text = text.replace(
+        "iterations: 2,", "iterations: 2, weights: {exact: 0}, constraints: {words: {at_most: 0.1, rate: 2}},"
+    )
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.slow
+def test_several_rewards_are_named_bound_and_recorded_in_one_recipe(tmp_path, files):
+    store = Store(tmp_path / "store")
+    done = run(load_recipe(two_rewards(tmp_path, files)), store)
+    folder = next(store.artifact(one.digest, one.kind).path for one in done.stages if one.name == "policy")
+    first, second = (json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
+    assert first["score_words"] >= first["score_exact"]
+    assert first["multiplier_words"] == 1.0
+    assert (second["multiplier_words"] > 1) == (first["score_words"] > 0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (("weights: {exact: 0}, ", ""), "nothing says what the reward `exact` is for"),
+        (("weights: {exact: 0}", "weights: {exact: 0, exat: 1}"), "no reward is called `exat`"),
+        (("words: {verify: named-answer}", "reward: {verify: named-answer}"), "two things would score the answers"),
+        (("words: {verify: named-answer}", "words: {verify: named-answers}"), "unknown reward `named-answers`"),
+        (("words: {verify: named-answer}", "words: {}"), "one of verify, http and judge"),
+        (("{at_most: 0.1, rate: 2}", "{rate: 2}"), "one bound"),
+        (("{policy: sft,", "{policy: sft, cost: demonstrations,"), "input `cost` wants reward-model"),
+    ],
+)
+def test_rewards_that_do_not_go_together_are_refused_before_anything_runs(tmp_path, files, change, what):
+    assert what in str(refusal(two_rewards(tmp_path, files, change), tmp_path))
+
+
+def test_cut_answers_need_a_value_network_to_go_on_from(tmp_path, files):
+    path = two_rewards(tmp_path, files, ("iterations: 2,", "iterations: 2, shape: {truncated: bootstrap},"))
+    assert "needs a value network" in refusal(path, tmp_path).what

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from alidade.errors import TrainingStopped
+from alidade.errors import ModelUnavailable, TrainingStopped, UsageError
 from alidade.models.base import Sampling
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
@@ -451,3 +451,75 @@ def test_only_a_reward_models_scores_are_clipped():
     drawn = PpoSource(nets, task, cfg, 0)
     drawn._draw()
     assert drawn._row["proxy_reward"] > 3
+
+
+def masking():
+    drawing = Drawing(prompts=12, answers_per_prompt=6, max_new_tokens=30)
+    return source(networks(), PpoConfig(drawing=drawing, shape=RewardShape(truncated="mask")))
+
+
+def test_masked_answers_are_in_no_minibatch_and_are_counted():
+    drawn = masking()
+    answers, experience = drawn._draw()
+    ended = [place for place, finished in enumerate(answers.finished) if finished]
+    assert 0 < len(ended) < 72
+    assert sorted(chain(*drawn._parts(answers, 0))) == ended
+    assert drawn._row["masked_answers"] == 72 - len(ended)
+    assert drawn._row["masked_tokens"] == 30 * (72 - len(ended))
+    learned = torch.cat([experience.advantages[answers.starts[one] : answers.starts[one + 1]] for one in ended])
+    assert learned.mean().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_batch_whose_answers_are_all_masked_stops_with_a_hint():
+    answers = Answers([[5], [6]], [0, 1], [[7], [8]], [False, False], [[-1.0], [-1.0]])
+    with pytest.raises(TrainingStopped, match="all 2 answers were cut") as caught:
+        masking()._left_out(answers)
+    assert "max_new_tokens" in str(caught.value.hint)
+    assert caught.value.where == "iteration 0"
+
+
+@pytest.mark.parametrize(
+    "cfg",
+    [
+        PpoConfig(iterations=2),
+        PpoConfig(iterations=2, baseline="batch"),
+        PpoConfig(shape=RewardShape(whiten=True, normalise=True)),
+    ],
+)
+def test_a_batch_of_one_answer_is_trained_on_without_a_number_lost(cfg):
+    nets = networks()
+    if cfg.baseline == "batch":
+        nets = dataclasses.replace(nets, value=None)
+    cfg = cfg.model_copy(update={"drawing": Drawing(prompts=1, max_new_tokens=8)})
+    result = train_ppo(nets, prompts(1), cfg, TrainingRun())
+    assert all(math.isfinite(value) for row in result.history for value in row.values())
+
+
+def test_answers_longer_than_the_context_are_refused_before_anything_is_drawn():
+    with pytest.raises(UsageError, match="up to 64 tokens leave no room for a prompt") as caught:
+        train_ppo(networks(), prompts(), PpoConfig(drawing=Drawing(max_new_tokens=64)), TrainingRun())
+    assert "a context of 64 tokens" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("scores", "what"),
+    [(lambda texts: [math.nan] * len(texts), "no number"), (lambda texts: [1.0], "gave 1 scores to 12 answers")],
+)
+def test_a_reward_that_is_no_number_or_not_one_an_answer_is_named(scores, what):
+    nets = dataclasses.replace(networks(), more={"cost": lambda asked, texts, finished: scores(texts)})
+    cfg = PpoConfig(drawing=SMALL, weights={"cost": -1.0})
+    with pytest.raises(TrainingStopped, match=what):
+        source(nets, cfg)._draw()
+
+
+def test_an_error_of_a_reward_server_says_in_which_iteration():
+    def down(asked, texts, finished):
+        raise ModelUnavailable("the reward server gave no scores", where="http://x", hint="start it")
+
+    drawn = source(
+        dataclasses.replace(networks(), more={"cost": down}), PpoConfig(drawing=SMALL, weights={"cost": 1.0})
+    )
+    drawn._iteration = 3
+    with pytest.raises(ModelUnavailable) as caught:
+        drawn._draw()
+    assert (caught.value.where, caught.value.hint) == ("http://x, iteration 3", "start it")

@@ -10,10 +10,10 @@ from alidade.errors import UsageError
 from alidade.evals import Claim, compare, corrected
 from alidade.records import Estimate
 from alidade.report import write_report
-from alidade.report.collect import Column
+from alidade.report.collect import Column, Curve
 from alidade.report.examples import DOZEN, examples
 from alidade.report.graph import GAP, WIDE, depths, lay_out
-from alidade.report.page import lost_rows
+from alidade.report.page import _reinforcement, lost_rows
 from alidade.report.summary import calibration
 from alidade.report.words import badges, number, p_value, shortened, signed, visible
 from alidade.stats import proportion
@@ -353,3 +353,10 @@ def test_numbers_are_written_for_people():
     assert shortened("abcdef", 4) == "abcd \u2026 [2 more characters]"
     assert visible("plain") == "plain"
     assert re.fullmatch(r"a\u27e8U\+202E\u27e9b\n", visible("a\u202eb\n"))
+
+
+def test_rewards_and_multipliers_with_names_of_their_own_are_drawn(tour):
+    named = {"score": 0.2, "score_cost": 0.5, "multiplier_cost": 1.0}
+    rows = [{"iteration": step, "kl": 0.1, **named} for step in range(3)]
+    plots = _reinforcement(Curve(tour[0].stages[0], rows)).plots
+    assert [plot.label for plot in plots] == ["KL from the reference", "Score by `cost`", "Multiplier of `cost`"]

@@ -51,7 +51,7 @@ def test_a_prompt_without_a_known_answer_is_named():
 
 def test_rewards_are_found_by_name_and_a_wrong_name_gets_the_nearest():
     assert REWARDS.get("final-number") is final_number
-    assert REWARDS.names() == ["exact-answer", "final-number", "named-answer"]
+    assert REWARDS.names() == ["all-checks", "checks", "exact-answer", "final-number", "named-answer"]
     with pytest.raises(UsageError, match="final-numbers") as caught:
         REWARDS.get("final-numbers")
     assert "final-number" in str(caught.value.hint)

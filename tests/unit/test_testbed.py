@@ -240,4 +240,6 @@ def test_every_pair_is_voted_on_by_the_chosen_number_of_annotators():
     assert len({vote.id for vote in cast}) == 18
     assert len({vote.annotator for vote in cast}) == 3
     assert {vote.source for vote in cast} == {"testbed"}
+    assert {vote.attribute for vote in cast} == {"overall"}
+    assert {vote.attribute for vote in votes([row], 1, 0, "harmless")} == {"harmless"}
     assert len({annotator.name for annotator in POOL}) == len(POOL)

@@ -10,9 +10,10 @@ from alidade.pipeline.plan import Planned, plan
 from alidade.pipeline.recipe import Recipe, StageUse, load_recipe
 from alidade.pipeline.run import Event, run
 from alidade.pipeline.run_record import Run, StageRun, read_run
-from alidade.pipeline.stage import Stage, StageContext, Upstream, stage, stage_named, stage_names
+from alidade.pipeline.stage import ANY_NAME, Stage, StageContext, Upstream, stage, stage_named, stage_names
 
 __all__ = [
+    "ANY_NAME",
     "Event",
     "Explanation",
     "Inert",

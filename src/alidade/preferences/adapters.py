@@ -6,6 +6,7 @@ To read another public set, add one line to `COMPARISONS`, `DEMONSTRATIONS` or `
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,10 +46,11 @@ class Answered:
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt, and the right answer where the file knows it."""
+    """A prompt, the right answer where the file knows it, and the checks (JSON) where it has some."""
 
     prompt: Conversation
     answer: str = ""
+    checks: str = ""
 
 
 @dataclass(frozen=True)
@@ -419,13 +421,18 @@ DEMONSTRATIONS: tuple[Format[Answered | Demonstration], ...] = (
 
 
 def asking(prompt: PromptOf, known: str = "") -> Callable[[Cells], Iterator[Asked]]:
-    """Rows of which the prompt counts, and the column `known` if it holds the right answer."""
-    return lambda cells: iter((Asked(prompt(cells), _stated(cells.get(known))),))
+    """Rows of which the prompt counts, the column `known` if it holds the right answer, and the column `checks`."""
+    return lambda cells: iter((Asked(prompt(cells), _stated(cells.get(known)), _listed(cells.get("checks"))),))
 
 
 def _stated(value: Any) -> str:
     """A known answer as text; what is neither text nor number is no answer."""
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _listed(value: Any) -> str:
+    """Checks as JSON text, whether the file has them as text or as a list."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else _stated(value)
 
 
 def of_pair(cells: Cells) -> Iterator[Asked]:
@@ -434,10 +441,10 @@ def of_pair(cells: Cells) -> Iterator[Asked]:
 
 
 PROMPTS: tuple[Format[Asked], ...] = (
-    Format("prompt", ("prompt",), asking(one("prompt"), "answer"), may=("answer",)),
+    Format("prompt", ("prompt",), asking(one("prompt"), "answer"), may=("answer", "checks")),
     Format("preference", ("chosen", "rejected"), of_pair, may=("prompt",)),
     Format("instruction", ("instruction",), asking(joined("instruction", "input")), may=("input",)),
-    Format("question", ("question",), asking(one("question"), "answer"), may=("answer",)),
+    Format("question", ("question",), asking(one("question"), "answer"), may=("answer", "checks")),
     Format("messages", ("messages",), asking(before_last_answer)),
     Format("sharegpt", ("conversations",), asking(before_last_answer)),
     Format("turns", ("turns",), asking(first_turn("turns"))),

@@ -142,7 +142,7 @@ def together(judgements: Iterable[J]) -> list[J]:
 
 
 def read_prompts(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.0) -> Loaded[Prompt]:
-    """Conversations waiting for an answer, each once; `about` holds the right answer where the file gives it.
+    """Conversations waiting for an answer, each once; `about` holds the right answer, and checks, where the file gives them.
 
     Raises:
         DataError: naming file, line and a hint, when the file or too many of its rows cannot be used.
@@ -150,7 +150,9 @@ def read_prompts(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.
     """
 
     def record(item: Asked, name: str) -> Prompt:
-        return Prompt(id=name, conversation=item.prompt, about={"answer": item.answer} if item.answer else {})
+        known = {"answer": item.answer, "checks": item.checks}
+        about = {column: value for column, value in known.items() if value}
+        return Prompt(id=name, conversation=item.prompt, about=about)
 
     loaded = _Reading(Path(path), PROMPTS, fmt, allow_dropped).load(record)
     unique: dict[str, Prompt] = {}

@@ -17,6 +17,7 @@ from alidade.report.words import (
     GROUPS,
     HEADLINES,
     LOSSES,
+    NAMED_CURVES,
     MeasureWords,
     interval,
     measure_words,
@@ -232,10 +233,21 @@ def _reinforcement(one: Curve) -> CurveSet:
     per_row = f"; each point is the mean over {one.answers_per_row:,} answers" if one.answers_per_row else ""
     plots = [
         Plot(label, unit, figures.curve(figures.thinned(values), label, len(values)))
-        for names, label, unit in CURVES
+        for names, label, unit in (*CURVES, *_named(one))
         if (values := _series(one, names))
     ]
     return CurveSet(one.stage.name, f"{len(one.rows):,} iterations{per_row}", plots)
+
+
+def _named(one: Curve) -> list[tuple[tuple[str, ...], str, str]]:
+    """The curves of rewards and multipliers that the recipe gave a name."""
+    columns = one.rows[0] if one.rows else {}
+    return [
+        ((column,), f"{label} `{column.removeprefix(prefix)}`", unit)
+        for prefix, label, unit in NAMED_CURVES
+        for column in columns
+        if column.startswith(prefix)
+    ]
 
 
 def _losses(one: Curve) -> list[Plot]:

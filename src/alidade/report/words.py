@@ -86,6 +86,10 @@ CURVES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("clip_fraction",), "Clipped ratios", "share of answer tokens"),
     (("value_loss",), "Value loss", "squared error of the critic"),
 )
+NAMED_CURVES = (
+    ("score_", "Score by", "mean, in the reward's own unit"),
+    ("multiplier_", "Multiplier of", "what breaking its bound costs"),
+)
 LOSSES: tuple[tuple[tuple[str, ...], str], ...] = ((("loss",), "loss in nats"), (("accuracy",), "accuracy"))
 
 

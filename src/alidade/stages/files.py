@@ -304,7 +304,7 @@ def feedback_file(config: FilesConfig, inputs: Mapping[str, Artifact], context: 
 
 @stage(
     "prompts-file",
-    version=1,
+    version=2,
     reads={"model": MODEL.if_given()},
     writes=PROMPTS,
     config=PromptFilesConfig,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from alidade.errors import UsageError
-from alidade.pipeline import StageContext, Upstream, stage
+from alidade.pipeline import ANY_NAME, StageContext, Upstream, stage
 from alidade.records import Demonstration, Prompt
 from alidade.seeds import derive
 from alidade.stages.kinds import DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
@@ -24,7 +24,8 @@ from alidade.stages.training import (
     write_model,
 )
 from alidade.store import Artifact, read_rows
-from alidade.training.settings import GrpoConfig, PpoConfig, ReinforceConfig, RlooConfig
+from alidade.training.reward_settings import RewardSource
+from alidade.training.settings import MAIN_REWARD, GrpoConfig, PpoConfig, ReinforceConfig, RlooConfig
 
 if TYPE_CHECKING:
     from alidade.models.local import LocalModel
@@ -36,55 +37,73 @@ READS = {
     "reward": REWARD_MODEL.if_given(),
     "prompts": PROMPTS,
     "demonstrations": DEMONSTRATIONS.if_given(),
+    ANY_NAME: REWARD_MODEL.if_given(),
 }
+NO_REWARDS = {"policy", "prompts", "demonstrations"}
 
 
 class ReinforcementStage(TrainingStage):
-    """Answers are scored by a reward model, or by a function."""
+    """Answers are scored by reward models, which are inputs, and by rewards that are not learned here, which have settings.
+
+    Each has a name; the main one is `reward`.
+    """
 
     verify: str = Field(
         default="", description="a reward that is computed, by name, in place of a reward model: final-number, ..."
     )
+    rewards: dict[str, RewardSource] = Field(
+        default_factory=dict,
+        description="rewards by name that are no input: computed (verify), from a server (http), from a model (judge)",
+    )
+    training: PpoConfig = PpoConfig()
+
+    @property
+    def sources(self) -> dict[str, RewardSource]:
+        """Every reward that is no input, by name."""
+        return ({MAIN_REWARD: RewardSource(verify=self.verify)} if self.verify else {}) | self.rewards
 
 
 class PpoStage(ReinforcementStage):
     """PPO, with a value network that starts as the reward model."""
 
-    training: PpoConfig = PpoConfig()
-
 
 class GrpoStage(ReinforcementStage):
     """GRPO: answers to one prompt are held against each other."""
 
-    training: GrpoConfig = GrpoConfig()
+    training: GrpoConfig = GrpoConfig()  # pyright: ignore[reportIncompatibleVariableOverride] a frozen field may be narrower
 
 
 class RlooStage(ReinforcementStage):
     """RLOO: each answer to a prompt is held against the mean of the others."""
 
-    training: RlooConfig = RlooConfig()
+    training: RlooConfig = RlooConfig()  # pyright: ignore[reportIncompatibleVariableOverride] a frozen field may be narrower
 
 
 class ReinforceStage(ReinforcementStage):
     """REINFORCE++: answers are held against the whole batch."""
 
-    training: ReinforceConfig = ReinforceConfig()
+    training: ReinforceConfig = ReinforceConfig()  # pyright: ignore[reportIncompatibleVariableOverride] a frozen field may be narrower
 
 
 def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> None:
-    """Answers are scored by one thing: a reward model, or a known function.
+    """Each reward is scored by one thing, known and asked for, and one of them is the main one.
 
     Raises:
-        UsageError: when nothing, or two things, would score, or the function is unknown.
+        UsageError: when nothing, or two things, would score, a function is unknown, or a reward has no purpose.
     """
     from alidade.training.rewards import REWARDS
 
-    if ("reward" in inputs) == bool(config.verify):
-        what = "nothing scores the answers" if not config.verify else "two things would score the answers"
-        names = ", ".join(REWARDS.names())
-        raise UsageError(what, hint=f"give either the input `reward`, a reward model, or `verify`, one of {names}")
-    if config.verify:
-        REWARDS.get(config.verify)
+    models = set(inputs) - NO_REWARDS
+    names = ", ".join(REWARDS.names())
+    hint = f"give either the input `reward`, a reward model, or `verify`, one of {names}"
+    if (config.verify and MAIN_REWARD in config.rewards) or models & set(config.sources):
+        raise UsageError("two things would score the answers", hint=f"{hint}; every reward has a name of its own")
+    if MAIN_REWARD not in models | set(config.sources):
+        raise UsageError("nothing scores the answers", hint=hint)
+    for source in config.sources.values():
+        if source.verify:
+            REWARDS.get(source.verify)
+    config.training.check_rewards(models | set(config.sources))
     check_method(config, inputs)
 
 
@@ -121,8 +140,9 @@ def reinforce(
     from alidade.training.rewards import REWARDS, check_prompts
 
     prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
-    if config.verify:
-        check_prompts(REWARDS.get(config.verify), prompts)
+    for source in config.sources.values():
+        if source.verify:
+            check_prompts(REWARDS.get(source.verify), prompts)
     networks = _networks(config, training, inputs, context.seed)
     mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
     gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
@@ -135,36 +155,38 @@ def reinforce(
 
 
 def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], seed: int) -> Networks:
-    """Policy, reference, reward model and value network; the value starts as the reward model, or else from the policy.
+    """Policy, reference, rewards and value network; the value starts as the main reward's model, or else from the policy.
 
     With adapters, a network stands on another's frozen weights wherever it was trained from them.
     """
     from alidade.training.experience import Networks
     from alidade.training.lora import adapted
     from alidade.training.objectives.ppo import value_from_reward
-    from alidade.training.reward_model import new_reward_model
-    from alidade.training.rewards import REWARDS, score_by
+    from alidade.training.reward_model import RewardModel, new_reward_model
+    from alidade.training.reward_sources import open_reward
 
     adapts = config.method == "lora"
     policy = opened(inputs["policy"], config)
-    model = _reward_model(policy, inputs, adapts=adapts) if "reward" in inputs else None
-    reward = model or score_by(REWARDS.get(config.verify))
+    models = {name: _reward_model(policy, inputs, name, adapts) for name in inputs if name not in NO_REWARDS}
+    more = {**models, **{name: open_reward(source) for name, source in config.sources.items()}}
+    reward = more.pop(MAIN_REWARD)
     value = None
     if training.baseline == "critic":
-        value = value_from_reward(model) if model else new_reward_model(policy, seed, shared=adapts).module
+        known = isinstance(reward, RewardModel)
+        value = value_from_reward(reward) if known else new_reward_model(policy, seed, shared=adapts).module
     if not adapts:
-        return Networks(policy, copy.deepcopy(policy.module), reward, value)
+        return Networks(policy, copy.deepcopy(policy.module), reward, value, more)
     value = None if value is None else adapted(value, config.lora, derive(seed, "value"))
-    return Networks(trainable(policy, config, seed), None, reward, value)
+    return Networks(trainable(policy, config, seed), None, reward, value, more)
 
 
-def _reward_model(policy: LocalModel, inputs: Mapping[str, Artifact], *, adapts: bool) -> RewardModel:
+def _reward_model(policy: LocalModel, inputs: Mapping[str, Artifact], name: str, adapts: bool) -> RewardModel:
     """The reward model as adapters on the policy's weights if it was trained as such, else on frozen weights of its own."""
     from alidade.models.adapters import base_digest
     from alidade.models.attention import unwrapped
     from alidade.training.reward_model import ADAPTER, load_reward_model, load_reward_on
 
-    folder = inputs["reward"].path
+    folder = inputs[name].path
     if adapts and base_digest(folder / ADAPTER) == inputs["policy"].digest:
         return load_reward_on(policy, folder)
     reward = load_reward_model(folder)

@@ -2,7 +2,7 @@
 
 The rewards are combined, not their advantages: for a baseline that is linear in the rewards (a value network, the other
 answers of a group) the two are the same, for one that divides by a spread (a group's) only this way keeps the multiplier's
-meaning, and one value network, of the combined reward, is enough. See docs/decisions/0008.
+meaning, and one value network, of the combined reward, is enough. See docs/decisions/0009.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from alidade.errors import UsageError
 from alidade.training.settings import MAIN_REWARD, Constraint, PpoConfig
 
 LEAST_SPREAD = 1e-4  # as in a group's baseline: scores that are all equal stay 0
@@ -80,23 +79,11 @@ class CombinedReward:
     def __init__(self, bounds: Mapping[str, float], cfg: PpoConfig) -> None:
         self._bounds, self._constraints, self._normalise = dict(bounds), cfg.constraints, cfg.shape.normalise
         self._clip = cfg.shape.score_clip
+        cfg.check_rewards(self._bounds)
         self._weights = {MAIN_REWARD: 1.0} | dict(cfg.weights)
-        self._refuse_strangers()
         self._multipliers = {name: constraint.multiplier for name, constraint in cfg.constraints.items()}
         self._moments = {name: Moments() for name in bounds} if self._normalise else {}
         self._means: dict[str, float] = {}
-
-    def _refuse_strangers(self) -> None:
-        asked = {*self._weights, *self._constraints}
-        for name in sorted(asked - set(self._bounds)):
-            raise UsageError(
-                f"no reward is called `{name}`", hint="rewards of this training: " + ", ".join(sorted(self._bounds))
-            )
-        for name in sorted(set(self._bounds) - asked):
-            raise UsageError(
-                f"nothing says what the reward `{name}` is for",
-                hint=f"give it training.weights.{name} (0 only records it) or training.constraints.{name}",
-            )
 
     def combine(self, scores: Mapping[str, Float[Tensor, " answers"]]) -> Float[Tensor, " answers"]:
         """The combined score of each answer, under the multipliers of this iteration."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from alidade.models.local import LocalModel
-from alidade.records import Prompt
 from alidade.training.lm import answer_scores, hidden_states, token_scores
 from alidade.training.losses import (
     KL_ESTIMATORS,
@@ -25,13 +24,11 @@ from alidade.training.losses import (
 )
 from alidade.training.packing import Packed
 from alidade.training.reward_model import RewardModel
+from alidade.training.rewards import Scorer
 from alidade.training.rollouts import Answers, Pack, signs
 from alidade.training.settings import MAIN_REWARD, KlControl, PpoConfig, RewardShape
 
 KL_ERROR_BOUND = 0.2
-
-
-Scorer = Callable[[list[Prompt], list[str], list[bool]], list[float]]  # prompts, answers, whether each ended by itself
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,14 @@ from alidade.records import Prompt
 from alidade.registry import Registry
 
 RewardFunction = Callable[[Prompt, str, bool], float]  # prompt, answer, whether it ended by itself; 1 is right
+Scorer = Callable[[list[Prompt], list[str], list[bool]], list[float]]  # the same of a batch, in order
 REWARDS: Registry[RewardFunction] = Registry(
     "alidade.rewards",
-    {name: f"{__name__}:{name.replace('-', '_')}" for name in ("final-number", "exact-answer", "named-answer")},
+    {
+        **{name: f"{__name__}:{name.replace('-', '_')}" for name in ("final-number", "exact-answer", "named-answer")},
+        "checks": "alidade.training.checks:share_of_checks",
+        "all-checks": "alidade.training.checks:all_checks",
+    },
     noun="reward",
 )
 
@@ -78,7 +83,7 @@ def check_prompts(reward: RewardFunction, prompts: Sequence[Prompt]) -> None:
         raise DataError(what, where=faults[0].where, hint=faults[0].hint)
 
 
-def score_by(reward: RewardFunction) -> Callable[[list[Prompt], list[str], list[bool]], list[float]]:
+def score_by(reward: RewardFunction) -> Scorer:
     """The reward function as a scorer of a batch of answers."""
     return lambda prompts, texts, finished: [reward(*one) for one in zip(prompts, texts, finished, strict=True)]
 

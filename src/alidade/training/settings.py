@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from alidade.errors import UsageError
 from alidade.models.quantised import Quantised
 from alidade.records import Attribute, Record
 
@@ -368,6 +370,24 @@ class PpoConfig(Record):
     allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of prompts that may be too long")
     must_start_equal: bool = Field(default=True, description="stop unless policy and reference start equal")
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1.5e-4, eps=1e-5, schedule="linear")
+
+    def check_rewards(self, names: Iterable[str]) -> None:
+        """Every reward has a purpose, and every purpose its reward.
+
+        Raises:
+            UsageError: naming one that has not.
+        """
+        known, asked = set(names), {MAIN_REWARD, *self.weights, *self.constraints}
+        for name in sorted(asked - known):
+            raise UsageError(
+                f"no reward is called `{name}`",
+                hint="rewards of this training: " + (", ".join(sorted(known)) or "none"),
+            )
+        for name in sorted(known - asked):
+            raise UsageError(
+                f"nothing says what the reward `{name}` is for",
+                hint=f"give it training.weights.{name} (0 only records it) or training.constraints.{name}",
+            )
 
     @model_validator(mode="after")
     def _groups_have_two(self) -> Self:

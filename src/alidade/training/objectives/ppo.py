@@ -15,7 +15,7 @@ from torch import nn
 from alidade.errors import ModelError, UsageError
 from alidade.models.local import LocalModel
 from alidade.records import Demonstration, Prompt
-from alidade.training.experience import Networks, Scorer
+from alidade.training.experience import Networks
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
@@ -23,6 +23,7 @@ from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
 from alidade.training.preflight import shares
 from alidade.training.reward_model import RewardModel
+from alidade.training.rewards import Scorer
 from alidade.training.settings import Baseline, PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
 from alidade.training.symptoms import symptoms

@@ -34,7 +34,6 @@ from alidade.training.experience import (
     Experience,
     Judgement,
     Networks,
-    Scorer,
     build_experience,
     judge,
     learned_from,
@@ -47,6 +46,7 @@ from alidade.training.objectives.sft import TokenRow
 from alidade.training.packing import Tree, pack_rows, split_by_budget
 from alidade.training.preflight import Checked, as_json, from_json
 from alidade.training.reward_model import RewardModel
+from alidade.training.rewards import Scorer
 from alidade.training.rollouts import Answers, Pack, pack_answers, roll_out
 from alidade.training.settings import MAIN_REWARD, PpoConfig
 
