@@ -3,9 +3,11 @@
 from importlib import import_module
 
 MODULES = (
+    "best_of_n",
     "evaluate",
     "files",
     "held_out",
+    "overoptimisation",
     "pilot",
     "preference",
     "pretrain",
@@ -15,6 +17,7 @@ MODULES = (
     "tally",
     "testbed",
     "text",
+    "thin",
     "training",
 )
 
