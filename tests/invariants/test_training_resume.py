@@ -183,7 +183,7 @@ def watched(run, folder):
 
     def gold(prompts, texts, finished):
         """Best halfway: what is wanted is a policy that has moved some way."""
-        moved = (policy.module.lm_head.weight.detach() - networks.reference.lm_head.weight).float().abs().mean()
+        moved = (policy.module.lm_head.weight - networks.reference.lm_head.weight).detach().float().abs().mean()
         return [-abs(float(moved) - 0.0125)] * len(texts)
 
     result = train_ppo(networks, Asked(*sets), cfg, run, gold=gold)
@@ -214,6 +214,16 @@ def test_ppo_goes_on_from_the_middle_of_an_iteration_with_the_same_answers(tmp_p
     again, resumed = ppo(TrainingRun(3, tmp_path, save_every_seconds=0), tmp_path)
     assert again == whole
     assert resumed.history == result.history
+
+
+def test_the_best_policy_survives_a_kill_after_its_peak(tmp_path):
+    whole, result = watched(TrainingRun(seed=3), tmp_path)
+    with pytest.raises(Interrupted):
+        watched(TrainingRun(3, tmp_path, Fuse(8), save_every_seconds=0), tmp_path)
+    assert result.summary["best"] == 2  # four steps in, and the kill comes in the eighth
+    again, resumed = watched(TrainingRun(3, tmp_path, save_every_seconds=0), tmp_path)
+    assert again == whole
+    assert resumed.summary == result.summary
 
 
 def test_another_seed_is_another_training(tmp_path):
