@@ -99,10 +99,12 @@ def test_what_is_said_follows_from_the_numbers():
 
 def test_what_may_be_noise_is_not_called_a_change():
     start, end = [0.0, 0.0, 0.0, 0.0], [1.0, -1.0, 0.5, -0.4]
-    found = overoptimisation([Point(0, 0, start, start), Point(1, 1, end, end)], 0, "ppo")
-    said = says(found, "iteration ")
+    points = [Point(0, 0, start, start), Point(1, 1, end, end), Point(2, 2, end[::-1], start)]
+    said = says(overoptimisation(points, 1, "ppo"), "iteration ")
     assert "does not clearly change" in said
     assert "not clearly different from the start" in said
+    assert "about what gold gives" in said
+    assert "the start itself; nothing later led clearly" in says(overoptimisation(points, 0, "ppo"), "iteration ")
 
 
 def sizes():
@@ -113,8 +115,8 @@ def sizes():
 def test_every_point_of_every_picture_is_inside_it():
     shown = rows(sizes())
     assert [[plot.title for plot in row.plots] for row in shown] == [
-        ["Best of n, reward model from 1,234 comparisons", "Best of n, reward model from large"],
-        ["PPO, reward model from 1,234 comparisons", "PPO, reward model from large"],
+        ["Best of n, 1,234 comparisons", "Best of n, large"],
+        ["PPO, 1,234 comparisons", "PPO, large"],
     ]
     for plot in (plot for row in shown for plot in row.plots):
         width, height = map(float, re.search(r'viewBox="0 0 (\d+) (\d+)"', plot.picture).groups())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -18,6 +19,7 @@ Values = Mapping[str, Any]
 METHODS: tuple[tuple[Method, str, str], ...] = (("best_of_n", "Best of n", "n = "), ("ppo", "PPO", "iteration "))
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 320, 214, 34, 50, 12, 168
 _FIT_STEPS = 40
+NEXT_TO_NONE = 1e-3  # nats: rounding, between a policy and itself
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,7 @@ def _row(sizes: Sequence[Values], method: Method, label: str, unit: str, span: t
     furthest = max(sqrt(max(point["kl"], 0.0)) for size in sizes for point in size[method]["curve"]) or 1.0
     frame = Frame(furthest, *span)
     plots = [
-        OptimisationPlot(
-            f"{label}, reward model from {_named(size)}", _plot(size[method], method, frame), says(size[method], unit)
-        )
+        OptimisationPlot(f"{label}, {_named(size)}", _plot(size[method], method, frame), says(size[method], unit))
         for size in sizes
     ]
     return OptimisationRow(label, plots)
@@ -109,23 +109,24 @@ def _row(sizes: Sequence[Values], method: Method, label: str, unit: str, span: t
 def says(found: Values, unit: str) -> str:
     """What one curve means, in plain words, from its numbers; what may be noise is not called a rise or a fall."""
     chosen, end = found["chosen"], found["end"]
-    best = (
-        f"Chosen on other prompts: {unit}{chosen['at']}, KL {number(chosen['kl'], 2)} nats. There gold is "
-        f"{_against(chosen['gold'], 'above the start', 'below the start', 'not clearly different from the start')}"
-    )
-    ahead = _against(chosen["gap"], "more than gold gives", "less than gold gives", "no clearly different gain")
+    ahead = _against(chosen["gap"], "more than gold gives", "less than gold gives", "about what gold gives")
     if chosen["at"] == end["at"]:
-        return (
-            f"{best}, and the proxy promises {ahead}. It is the furthest point measured, so a fall could not be seen."
-        )
+        return f"{_best(chosen, unit)} The proxy promises {ahead}. No point was further, so a fall could not be seen."
     fall = Estimate.model_validate(found["fall"])
     course = "rises by" if fall.low > 0 else "falls by" if fall.high < 0 else "does not clearly change:"
     change = _signed(fall) if fall.low <= 0 <= fall.high else _against(found["fall"], "", "", "").rstrip()
-    last = _against(end["gap"], "more", "less", "no clearly different gain")
+    last = _against(end["gap"], "more", "less", "about the same")
     return (
-        f"{best}; to the end, KL {number(end['kl'], 2)}, it {course} {change}. The proxy promises {ahead} at the chosen point, "
-        f"and {last} at the end."
+        f"{_best(chosen, unit)} To the end, KL {number(end['kl'], 2)}, gold {course} {change}. The proxy promises {ahead} "
+        f"at the chosen point, and {last} at the end."
     )
+
+
+def _best(chosen: Values, unit: str) -> str:
+    if chosen["kl"] < NEXT_TO_NONE:
+        return "Chosen on other prompts: the start itself; nothing later led clearly."
+    gained = _against(chosen["gold"], "above the start", "below the start", "not clearly different from the start")
+    return f"Chosen on other prompts: {unit}{chosen['at']}, KL {number(chosen['kl'], 2)} nats. There gold is {gained}."
 
 
 def _against(value: Any, above: str, below: str, same: str) -> str:
@@ -144,12 +145,12 @@ def _signed(one: Estimate) -> str:
 
 
 def _plot(found: Values, method: Method, frame: Frame) -> Markup:
-    curve: Sequence[Values] = sorted(found["curve"], key=lambda point: point["kl"])
+    curve: Sequence[Values] = found["curve"]
     parts = [*_axes(frame)]
     for name, kind in (("proxy", "proxy"), ("gold", "gold")):
         parts.append(_band(curve, name, kind, frame))
     if found["fit"] is not None:
-        parts.append(_fit(found["fit"], method, curve[-1]["kl"], frame))
+        parts.append(_fit(found["fit"], method, max(point["kl"] for point in curve), frame))
     places = _apart([frame.up(curve[-1][name]["mean"]) for name in ("proxy", "gold")])
     for (name, kind), place in zip((("proxy", "tick"), ("gold", "value")), places, strict=True):
         line = " ".join(f"{frame.across(point['kl']):.1f},{frame.up(point[name]['mean']):.1f}" for point in curve)
@@ -179,10 +180,13 @@ def _axes(frame: Frame) -> list[Markup]:
 
 
 def _band(curve: Sequence[Values], name: str, kind: str, frame: Frame) -> Markup:
-    upper = [(frame.across(point["kl"]), frame.up(point[name]["high"])) for point in curve]
-    lower = [(frame.across(point["kl"]), frame.up(point[name]["low"])) for point in reversed(curve)]
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (*upper, *lower))
-    return Markup('<polygon class="band {}" points="{}"/>').format(kind, points)
+    """Intervals along the curve, piece by piece: a policy may come nearer to the start again."""
+    pieces = []
+    for one, two in pairwise(curve):
+        corners = ((one, "high"), (two, "high"), (two, "low"), (one, "low"))
+        points = " ".join(f"{frame.across(at['kl']):.1f},{frame.up(at[name][end]):.1f}" for at, end in corners)
+        pieces.append(Markup('<polygon points="{}"/>').format(points))
+    return Markup('<g class="band {}">{}</g>').format(kind, Markup("").join(pieces))
 
 
 def _fit(fit: Values, method: Method, furthest_kl: float, frame: Frame) -> Markup:
