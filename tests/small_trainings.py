@@ -33,6 +33,7 @@ from alidade.training.settings import (
     DpoConfig,
     Drawing,
     GrpoConfig,
+    Keeping,
     KlControl,
     KtoConfig,
     LoraConfig,
@@ -46,6 +47,7 @@ from alidade.training.settings import (
     SftConfig,
     Updating,
 )
+from alidade.training.watching import Asked
 
 FAST = OptimiserConfig(learning_rate=5e-3, weight_decay=0.1, schedule="cosine", warmup=0.1)
 
@@ -200,3 +202,27 @@ def grpo(run, folder, times=1):
     result = train_ppo(networks, asked, cfg, run)
     assert result.history[0]["tied_groups"] < 1
     return digest(policy.module), result
+
+
+def watched(run, folder, times=1):
+    policy = model()
+    scorer = new_reward_model(policy, 0)
+    networks = Networks(policy, copy.deepcopy(policy.module), scorer, value_from_reward(scorer))
+    cfg = PpoConfig(
+        iterations=4 * times,
+        drawing=Drawing(prompts=4, max_new_tokens=5, engine_gap=1.0),
+        updating=Updating(epochs=1, minibatches=2),
+        keep=Keeping(policy="best", every=1, margin=0.0),
+        optimiser=FAST,
+    )
+    names = ("trained", "choosing", "reporting")
+    sets = [[Prompt(id=str(place), conversation=ask(f"{name} {place}")) for place in range(4)] for name in names]
+
+    def gold(prompts, texts, finished):
+        """Best halfway: what is wanted is a policy that has moved some way."""
+        moved = (policy.module.lm_head.weight - networks.reference.lm_head.weight).detach().float().abs().mean()
+        return [-abs(float(moved) - 0.0125)] * len(texts)
+
+    result = train_ppo(networks, Asked(*sets), cfg, run, gold=gold)
+    assert 0 < result.summary["best"] < 4
+    return digest(policy.module, networks.value), result

@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import comb, inf, sqrt
+from statistics import stdev
 from typing import TYPE_CHECKING
 
 from alidade.records import Estimate
@@ -163,6 +164,39 @@ def paired_difference(
     """
     differences = [float(second) - float(first) for first, second in zip(before, after, strict=True)]
     return mean_estimate(differences, clusters, seed=seed)
+
+
+def lead(before: Sequence[float], after: Sequence[float]) -> float:
+    """How far `after` leads over the same cases: its mean difference in standard errors of that mean.
+
+    A difference that is the same in every case is infinitely sure, and none at all is 0.
+
+    Raises:
+        ValueError: for fewer than two cases, or when the lengths differ.
+
+    Source: [C77], section 2.6: the standard error of a mean is s / sqrt(n), s with n - 1 degrees of freedom.
+    """
+    differences = [float(second) - float(first) for first, second in zip(before, after, strict=True)]
+    mean, error = sum(differences) / len(differences), stdev(differences) / sqrt(len(differences))
+    return mean / error if error else inf * mean if mean else 0.0
+
+
+def first_best(series: Sequence[Sequence[float]], margin: float = 1.0) -> int:
+    """The place of the best of several measurements of the same cases, in their order.
+
+    A later one takes over where it leads the best so far by more than `margin` standard errors, so that of measurements
+    that cannot be told apart the first stays.
+
+    Raises:
+        ValueError: for no measurement, or as `lead`.
+    """
+    if not series:
+        raise ValueError("no measurements")
+    best = 0
+    for place in range(1, len(series)):
+        if lead(series[best], series[place]) > margin:
+            best = place
+    return best
 
 
 def mcnemar(lost: int, gained: int) -> float:

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import pytest
-from tests.small_trainings import constrained, dpo, grpo, kto, ppo, ppo_lora, pretrain, reward, sft, sft_lora
+from tests.small_trainings import constrained, dpo, grpo, kto, ppo, ppo_lora, pretrain, reward, sft, sft_lora, watched
 
 from alidade.training.fit import TrainingRun
 
@@ -29,7 +29,9 @@ class Fuse:
                 raise Interrupted
 
 
-@pytest.mark.parametrize("train", [pretrain, sft, sft_lora, reward, dpo, kto, ppo, ppo_lora, constrained, grpo])
+@pytest.mark.parametrize(
+    "train", [pretrain, sft, sft_lora, reward, dpo, kto, ppo, ppo_lora, constrained, grpo, watched]
+)
 @pytest.mark.parametrize("steps", [[1], [2, 1, 2]], ids=["before the first save", "three times"])
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path, train, steps):
     whole, result = train(TrainingRun(seed=3), tmp_path)
@@ -53,6 +55,16 @@ def test_ppo_goes_on_from_the_middle_of_an_iteration_with_the_same_answers(tmp_p
     again, resumed = ppo(TrainingRun(3, tmp_path, save_every_seconds=0), tmp_path)
     assert again == whole
     assert resumed.history == result.history
+
+
+def test_the_best_policy_survives_a_kill_after_its_peak(tmp_path):
+    whole, result = watched(TrainingRun(seed=3), tmp_path)
+    with pytest.raises(Interrupted):
+        watched(TrainingRun(3, tmp_path, Fuse(8), save_every_seconds=0), tmp_path)
+    assert result.summary["best"] == 2  # four steps in, and the kill comes in the eighth
+    again, resumed = watched(TrainingRun(3, tmp_path, save_every_seconds=0), tmp_path)
+    assert again == whole
+    assert resumed.summary == result.summary
 
 
 def test_another_seed_is_another_training(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -72,6 +72,7 @@ class Evidence:
     curves: Sequence[Curve]
     counts: Mapping[str, Values]
     manifests: Mapping[str, Manifest]
+    overoptimisation: Values = field(default_factory=dict[str, Any])
 
 
 def collect(run_folder: Path) -> Evidence:
@@ -100,6 +101,9 @@ def collect(run_folder: Path) -> Evidence:
         curves=[curve for stage in run.stages if (curve := _curve(stage, present, manifests)) is not None],
         counts={name: found for name, folder in present.items() if (found := _object(folder / "counts.json"))},
         manifests=manifests,
+        overoptimisation=next(
+            (found["overoptimisation"] for found in summaries.values() if "overoptimisation" in found), {}
+        ),
     )
 
 

@@ -92,9 +92,9 @@ def reliability(bins: Sequence[CalibrationBin]) -> Markup:
     parts = [_square(left, top, size)]
     for share in (0, 0.25, 0.5, 0.75, 1):
         if share >= low:
-            parts.append(_text(left - 8, up(share) + 4, f"{100 * share:.0f}%", "end"))
+            parts.append(text(left - 8, up(share) + 4, f"{100 * share:.0f}%", "end"))
         if share >= start:
-            parts.append(_text(across(share), top + size + 18, f"{100 * share:.0f}%", "middle"))
+            parts.append(text(across(share), top + size + 18, f"{100 * share:.0f}%", "middle"))
     diagonal = '<line class="ideal" x1="{}" y1="{}" x2="{}" y2="{}"/>'
     parts.append(Markup(diagonal).format(across(start), up(max(start, low)), across(1), up(1)))
     most = max((one.n for one in bins), default=1)
@@ -105,9 +105,9 @@ def reliability(bins: Sequence[CalibrationBin]) -> Markup:
         radius = round(3 + 4 * (one.n / most) ** 0.5, 1)
         said = f"predicted {one.predicted:.2f}, observed {one.observed:.2f}, n = {one.n}"
         parts.append(Markup(dot).format(across(one.predicted), up(one.observed), radius, said))
-    parts.append(_text(left + 8, top + 16, "observed", "start"))
-    parts.append(_text(left + size / 2, top + size + 38, "predicted probability of being better", "middle"))
-    return _picture(left + size + 16, top + size + 46, parts, "Reliability diagram: predicted and observed preference")
+    parts.append(text(left + 8, top + 16, "observed", "start"))
+    parts.append(text(left + size / 2, top + size + 38, "predicted probability of being better", "middle"))
+    return picture(left + size + 16, top + size + 46, parts, "Reliability diagram: predicted and observed preference")
 
 
 def curve(values: Sequence[float], label: str, rows: int) -> Markup:
@@ -118,18 +118,18 @@ def curve(values: Sequence[float], label: str, rows: int) -> Markup:
     heights = [bottom - (bottom - top) * (value - low) / ((high - low) or 1) for value in values]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, heights, strict=True))
     parts = []
-    for tick in _ticks(low, high):
+    for tick in ticks(low, high):
         y = bottom - (bottom - top) * (tick - low) / ((high - low) or 1)
         grid = '<line class="grid" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/>'
         parts.append(Markup(grid).format(left, width - right, y))
-        parts.append(_text(left - 6, y + 4, number(tick), "end"))
+        parts.append(text(left - 6, y + 4, number(tick), "end"))
     parts.append(Markup('<polyline class="series" points="{}"/>').format(points))
     parts.append(Markup('<circle class="mark last" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(across[-1], heights[-1]))
-    parts.append(_text(across[-1] + 8, heights[-1] + 4, number(values[-1], 2), "start", "value"))
-    parts.append(_text(left, height - 2, "1", "start"))
-    parts.append(_text(across[-1], height - 2, f"{rows:,}", "end"))
+    parts.append(text(across[-1] + 8, heights[-1] + 4, number(values[-1], 2), "start", "value"))
+    parts.append(text(left, height - 2, "1", "start"))
+    parts.append(text(across[-1], height - 2, f"{rows:,}", "end"))
     said = f"{label}: from {number(values[0])} to {number(values[-1])} in {rows} steps"
-    return _picture(width, height, parts, said)
+    return picture(width, height, parts, said)
 
 
 def thinned(values: Sequence[float], most: int = 120) -> list[float]:
@@ -149,7 +149,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Two to five round values within a range."""
     rough = (high - low) / 3
     unit = 10.0 ** floor(log10(rough))
@@ -163,13 +163,15 @@ def _square(left: float, top: float, size: float) -> Markup:
     return Markup('<rect class="frame" x="{}" y="{}" width="{}" height="{}"/>').format(left, top, size, size)
 
 
-def _text(x: float, y: float, said: str, anchor: str, kind: str = "tick") -> Markup:
+def text(x: float, y: float, said: str, anchor: str, kind: str = "tick") -> Markup:
+    """A label; `anchor` is where on it (x, y) lies: start, middle or end."""
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
         kind, x, y, anchor, visible(said)
     )
 
 
-def _picture(width: float, height: float, parts: Sequence[Markup], said: str) -> Markup:
+def picture(width: float, height: float, parts: Sequence[Markup], said: str) -> Markup:
+    """The parts as one figure; `said` is what somebody is told who cannot see it."""
     return Markup('<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
         width, height, visible(said), Markup("").join(parts)
     )

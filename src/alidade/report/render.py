@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from alidade.report import figures, page
+from alidade.report import figures, overoptimisation, page
 from alidade.report.collect import Evidence, collect
 from alidade.report.examples import examples
 from alidade.report.graph import lineage
@@ -68,6 +68,8 @@ def _shown(evidence: Evidence) -> dict[str, Any]:
         "reward_slices": page.reward_slices(evidence.reward),
         "bins": bins,
         "reliability": figures.reliability(bins) if bins else "",
+        "overoptimisation": overoptimisation.rows(evidence.overoptimisation),
+        "fits": overoptimisation.fits(evidence.overoptimisation),
         "curves": page.curve_sets(evidence),
         "lost": page.lost_rows(evidence.counts),
         "warnings": [(stage.name, warning) for stage in run.stages for warning in stage.warnings],

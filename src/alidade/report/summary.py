@@ -8,6 +8,7 @@
                       "slices": {<kind>: {<part>: {mean, low, high, n}}}, "length_correlation"}
     paired           [{measure, before, after, n, lost, gained, difference: {mean, low, high, n}, p, p_adjusted}]
     wins             {"<after> over <before>": {<measure>: {mean, low, high, n}}}, where a run has no gold judge
+    overoptimisation  as its stage wrote it, where a run has one
     training         {<stage>: the last row of its metrics}
     name, seed, seconds, stage_seconds, peak_rss_mb, pilot, environment
     stages           [{name, use, kind, key, digest, seconds, reused}]
@@ -29,7 +30,19 @@ from alidade.stats import CalibrationBin, expected_calibration_error
 _STAGE_FIELDS = ("name", "use", "kind", "key", "digest", "seconds", "reused")
 _BIN_FIELDS = ("low", "high", "predicted", "observed", "n")
 _TAKEN = frozenset(
-    {"reward_model", "paired", "wins", "training", "name", "seed", "seconds", "stage_seconds", "peak_rss_mb", "pilot"}
+    {
+        "reward_model",
+        "paired",
+        "wins",
+        "overoptimisation",
+        "training",
+        "name",
+        "seed",
+        "seconds",
+        "stage_seconds",
+        "peak_rss_mb",
+        "pilot",
+    }
     | {"environment", "stages"}
 )
 
@@ -49,6 +62,7 @@ def summary_of(evidence: Evidence) -> dict[str, Any]:
         "reward_model": reward_summary(evidence.reward),
         "paired": _paired(evidence),
         "wins": {pair: _dumped(found) for pair, found in evidence.wins.items()},
+        **({"overoptimisation": evidence.overoptimisation} if evidence.overoptimisation else {}),
         "training": {curve.stage.name: dict(curve.rows[-1]) for curve in evidence.curves},
         "name": run.name,
         "seed": run.seed,

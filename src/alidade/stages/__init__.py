@@ -3,10 +3,12 @@
 from importlib import import_module
 
 MODULES = (
+    "best_of_n",
     "evaluate",
     "files",
     "held_out",
     "kto",
+    "overoptimisation",
     "pilot",
     "preference",
     "pretrain",
@@ -16,6 +18,7 @@ MODULES = (
     "tally",
     "testbed",
     "text",
+    "thin",
     "training",
 )
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from alidade.errors import UsageError
 from alidade.pipeline import ANY_NAME, StageContext, Upstream, stage
+from alidade.preferences import prompt_key
 from alidade.records import Demonstration, Prompt
 from alidade.seeds import derive
 from alidade.stages.kinds import DEMONSTRATIONS, MODEL, PROMPTS, REWARD_MODEL
@@ -23,23 +24,26 @@ from alidade.stages.training import (
     write_history,
     write_model,
 )
-from alidade.store import Artifact, read_rows
+from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.training.reward_settings import RewardSource
 from alidade.training.settings import MAIN_REWARD, GrpoConfig, PpoConfig, ReinforceConfig, RlooConfig
 
 if TYPE_CHECKING:
     from alidade.models.local import LocalModel
     from alidade.training.experience import Networks
+    from alidade.training.fit import TrainingResult
     from alidade.training.reward_model import RewardModel
+    from alidade.training.watching import Asked
 
 READS = {
     "policy": MODEL,
     "reward": REWARD_MODEL.if_given(),
     "prompts": PROMPTS,
     "demonstrations": DEMONSTRATIONS.if_given(),
+    "watched": PROMPTS.if_given(),
     ANY_NAME: REWARD_MODEL.if_given(),
 }
-NO_REWARDS = {"policy", "prompts", "demonstrations"}
+NO_REWARDS = {"policy", "prompts", "demonstrations", "watched"}
 
 
 class ReinforcementStage(TrainingStage):
@@ -139,19 +143,53 @@ def reinforce(
     from alidade.training.objectives.ppo import train_ppo
     from alidade.training.rewards import REWARDS, check_prompts
 
-    prompts = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
+    asked = _asked(inputs)
     for source in config.sources.values():
         if source.verify:
-            check_prompts(REWARDS.get(source.verify), prompts)
+            check_prompts(REWARDS.get(source.verify), [*asked.trained, *(prompt for _, prompt in asked.watched)])
     networks = _networks(config, training, inputs, context.seed)
     mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
-    gold = gold_utility if all("item" in prompt.about for prompt in prompts) else None
-    result = train_ppo(networks, prompts, training, training_run(context), gold=gold, mixed=mixed)
+    gold = gold_utility if all("item" in prompt.about for prompt in asked.trained) else None
+    result = train_ppo(networks, asked, training, training_run(context), gold=gold, mixed=mixed)
     write_model(networks.policy, config, inputs["policy"], context.out)
     write_history(context.out, result)
+    _write_watched(result, training, context)
     warn_of(context, result)
     for name in ("proxy_reward", "kl"):
         context.note(name, round(result.history[-1][name], 3))
+
+
+def _asked(inputs: Mapping[str, Artifact]) -> Asked:
+    """The prompts to train on and, from `watched`, those to choose a policy on (its rows) and to report on (its held-out rows)."""
+    from alidade.training.watching import Asked
+
+    trained = read_rows(inputs["prompts"].path / "rows.jsonl", Prompt)
+    if "watched" not in inputs:
+        return Asked(trained)
+    choosing, reporting = (
+        read_rows(path, Prompt) if (path := inputs["watched"].path / name).exists() else []
+        for name in ("rows.jsonl", "heldout.jsonl")
+    )
+    known = {prompt_key(prompt.conversation) for prompt in trained}
+    shared = sum(prompt_key(prompt.conversation) in known for prompt in [*choosing, *reporting])
+    if shared:
+        raise UsageError(
+            f"{shared} watched prompts are also trained on",
+            where="input `watched`",
+            hint="a policy must be chosen on other prompts; `testbed-prompts` stays apart from its input `apart`",
+        )
+    return Asked(trained, choosing, reporting)
+
+
+def _write_watched(result: TrainingResult, training: PpoConfig, context: StageContext) -> None:
+    """The measurements on watched prompts, a row per iteration and prompt, and which policy was best and which is kept."""
+    if "watched" not in result.summary:
+        return
+    best, rows = result.summary["best"], result.summary["watched"]
+    kept = best if training.keep.policy == "best" else rows[-1]["iteration"]
+    write_rows(context.out / "watched.jsonl", rows)
+    write_json(context.out / "kept.json", {"best_iteration": best, "kept_iteration": kept})
+    context.note("best_iteration", best)
 
 
 def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], seed: int) -> Networks:

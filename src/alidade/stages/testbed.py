@@ -8,7 +8,8 @@ from itertools import islice
 from pydantic import Field
 
 from alidade.pipeline import StageContext, stage
-from alidade.records import Attribute, Candidates, Record
+from alidade.preferences import prompt_key
+from alidade.records import Attribute, Candidates, Prompt, Record
 from alidade.stages.kinds import ANSWERS, DEMONSTRATIONS, PROMPTS, TEXT, VOTES
 from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.testbed.annotators import POOL, votes
@@ -61,19 +62,30 @@ class PromptsConfig(Record):
     mix: dict[Kind, float] = Field(description="weight of each kind of question")
 
 
-@stage("testbed-prompts", version=2, reads={}, writes=PROMPTS, config=PromptsConfig)
+@stage("testbed-prompts", version=2, reads={"apart": PROMPTS.if_given()}, writes=PROMPTS, config=PromptsConfig)
 def testbed_prompts(config: PromptsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """Prompts on known items in known wordings."""
-    heldout = training_prompts(config.heldout, config.mix, context.seed, "heldout")
+    """Prompts on known items in known wordings; none that is in `apart`, where that is given."""
+    taken = _keys_in(inputs["apart"]) if "apart" in inputs else frozenset[str]()
+    heldout = _without(taken, training_prompts(config.heldout, config.mix, context.seed, "heldout"))
+    drawn = _without(taken, training_prompts(config.rows, config.mix, context.seed, "prompt"))
     asked = {prompt.conversation.last_user_text for prompt in heldout}
-    rows = [
-        row
-        for row in training_prompts(config.rows, config.mix, context.seed, "prompt")
-        if row.conversation.last_user_text not in asked
-    ]
+    rows = [row for row in drawn if row.conversation.last_user_text not in asked]
+    dropped = {"also held out": len(drawn) - len(rows)}
+    if taken:
+        dropped["in the prompts to stay apart from"] = config.rows + config.heldout - len(drawn) - len(heldout)
     write_rows(context.out / "rows.jsonl", rows)
     write_rows(context.out / "heldout.jsonl", heldout)
-    write_json(context.out / "counts.json", {"rows": len(rows), "dropped": {"also held out": config.rows - len(rows)}})
+    write_json(context.out / "counts.json", {"rows": len(rows), "dropped": dropped})
+
+
+def _without(taken: frozenset[str], prompts: list[Prompt]) -> list[Prompt]:
+    return [prompt for prompt in prompts if prompt_key(prompt.conversation) not in taken] if taken else prompts
+
+
+def _keys_in(prompts: Artifact) -> frozenset[str]:
+    """What decides whether two prompts are the same, for every prompt, held-out ones included."""
+    files = [path for name in ("rows.jsonl", "heldout.jsonl") if (path := prompts.path / name).exists()]
+    return frozenset(prompt_key(row.conversation) for path in files for row in read_rows(path, Prompt))
 
 
 class VotesConfig(Record):

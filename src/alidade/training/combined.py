@@ -2,7 +2,7 @@
 
 The rewards are combined, not their advantages: for a baseline that is linear in the rewards (a value network, the other
 answers of a group) the two are the same, for one that divides by a spread (a group's) only this way keeps the multiplier's
-meaning, and one value network, of the combined reward, is enough. See docs/decisions/0009.
+meaning, and one value network, of the combined reward, is enough. See docs/decisions/0011.
 """
 
 from __future__ import annotations

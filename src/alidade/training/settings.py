@@ -347,6 +347,27 @@ class Constraint(Record):
         return self
 
 
+class Keeping(Record):
+    """Which policy of a training is handed on, by gold measured on prompts that are neither trained nor reported on."""
+
+    policy: Literal["last", "best"] = Field(
+        default="last", description="the policy at the end, or the one whose gold on the choosing prompts was best"
+    )
+    every: int = Field(default=2, gt=0, description="iterations between two measurements of watched prompts")
+    answers: int = Field(
+        default=1, gt=0, description="answers to each watched prompt, drawn by the same seeds each time"
+    )
+    margin: float = Field(
+        default=1.0,
+        ge=0,
+        description="standard errors of the paired difference by which a later policy must lead to be the best; 0 takes "
+        "the highest mean, noise included",
+    )
+    patience: int | None = Field(
+        default=None, gt=0, description="measurements without a new best that end the training"
+    )
+
+
 class PpoConfig(Record):
     """How a policy is trained by reinforcement on its own answers; PPO unless `baseline` says otherwise."""
 
@@ -367,6 +388,7 @@ class PpoConfig(Record):
     constraints: dict[str, Constraint] = Field(
         default_factory=dict, description="bounds by the name of the reward whose mean must keep them"
     )
+    keep: Keeping = Keeping()
     allowed_loss: float = Field(default=0.01, ge=0, le=1, description="share of prompts that may be too long")
     must_start_equal: bool = Field(default=True, description="stop unless policy and reference start equal")
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1.5e-4, eps=1e-5, schedule="linear")

@@ -19,6 +19,7 @@ from alidade.training.experience import Networks
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
+from alidade.training.objectives.ppo_watch import Watch, check_watch
 from alidade.training.objectives.sft import TokenRow
 from alidade.training.optimise import AdamW, Part
 from alidade.training.preflight import shares
@@ -27,6 +28,7 @@ from alidade.training.rewards import Scorer
 from alidade.training.settings import Baseline, PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
 from alidade.training.symptoms import symptoms
+from alidade.training.watching import CHOOSING, REPORTING, Asked, WatchedSource
 
 NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out": "RLOO", "batch": "REINFORCE++"}
 
@@ -38,7 +40,7 @@ def value_from_reward(reward: RewardModel) -> nn.Module:
 
 def train_ppo(
     networks: Networks,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Prompt] | Asked,
     cfg: PpoConfig,
     run: TrainingRun,
     *,
@@ -47,12 +49,13 @@ def train_ppo(
 ) -> TrainingResult:
     """Train the policy, and the value network where there is one, in place.
 
-    The history has a row per iteration. `gold` scores answers for the record only; `mixed` are demonstrations, or plain
-    documents, for the supervised term.
+    The history has a row per iteration. `gold` scores answers for the record and, where `prompts` names some to choose a
+    policy on, decides which policy is handed on (`cfg.keep`); `mixed` are demonstrations, or plain documents, for the
+    supervised term. With watched prompts the result's `summary` has the rows `watched` and the `best` iteration.
 
     Raises:
-        UsageError: when value network and baseline, or rewards and their weights and constraints, do not go together, or
-            the longest answer does not fit the context.
+        UsageError: when value network and baseline, or rewards and their weights and constraints, do not go together, the
+            longest answer does not fit the context, or nothing says which policy is best.
         TrainingStopped: when a pre-flight check fails or a loss is not finite.
         DataError: when too many prompts are longer than the context allows.
     """
@@ -65,7 +68,9 @@ def train_ppo(
     for module in (policy.module, networks.reference, networks.value):
         if module is not None:
             prepare(module, cfg.updating.checkpointing)
-    kept, ids, counts = _render_prompts(policy, prompts, cfg)
+    asked = prompts if isinstance(prompts, Asked) else Asked(prompts)
+    check_watch(asked, gold, cfg.keep)
+    kept, ids, counts = _render_prompts(policy, asked.trained, cfg)
     rows, mixed_counts = _render_mixed(policy, mixed, cfg)
     counts["mixed"] = mixed_counts
     task = PpoTask(policy.renderer, kept, ids, rows, gold)
@@ -73,11 +78,20 @@ def train_ppo(
     parts = [Part("policy", policy.module)]
     if networks.value is not None:
         parts.append(Part("value", networks.value, cfg.updating.value_learning_rate))
-    fit = Fit(policy.module, source.objective, source, AdamW(parts, cfg.optimiser), run)
+    watched = None
+    if asked.watched and gold is not None:
+        counts["watched"] = {name: len(getattr(asked, name)) for name in (CHOOSING, REPORTING)}
+        measure = Watch(networks, asked.watched, gold, cfg, run.seed)
+        watched = WatchedSource(source, policy.module, cfg.keep, measure)
+    fit = Fit(policy.module, source.objective, watched or source, AdamW(parts, cfg.optimiser), run)
     for _ in fit.over(NAMES[cfg.baseline], "iteration", [cfg.model_dump(), counts]):
         pass
     preflight = [*source.preflight, *shares(counts, "prompts")]
-    return TrainingResult(source.curves, counts, {"symptoms": symptoms(source.curves)}, preflight)
+    found = {"symptoms": symptoms(source.curves)}
+    if watched is not None:
+        watched.finish()
+        found |= {"watched": watched.rows, "best": watched.best}
+    return TrainingResult(source.curves, counts, found, preflight)
 
 
 def _same_vocabulary(policy: LocalModel, reward: RewardModel) -> None:
