@@ -1,9 +1,9 @@
 """Adapter folders in and out, as peft and transformers read and write them."""
 
-import copy
 import json
 import shutil
 import warnings
+from dataclasses import replace
 
 import peft
 import pytest
@@ -15,6 +15,8 @@ from alidade.errors import AlidadeError, MissingExtra, ModelError
 from alidade.models.adapters import base_digest, save_adapter
 from alidade.models.local import load, save_model
 from alidade.records import Conversation, Demonstration
+from alidade.stages.training import SftStage, merged
+from alidade.store import Artifact
 from alidade.training.fit import TrainingRun
 from alidade.training.lora import add_lora, merge_lora
 from alidade.training.objectives.sft import train_sft
@@ -114,8 +116,7 @@ def test_a_chat_template_that_comes_with_the_adapter_is_used(base, adapter):
 
 def test_what_is_trained_and_kept_here_merges_in_peft_with_the_same_logits(tmp_path, base):
     model = load(base, dtype="float32")
-    learner = copy.copy(model)
-    object.__setattr__(learner, "module", add_lora(model.module, LoraConfig(rank=2)))
+    learner = replace(model, module=add_lora(model.module, LoraConfig(rank=2)))
     rows = [Demonstration(id=str(n), prompt=Conversation.ask(f"what {n}"), answer="yes") for n in range(8)]
     rate = OptimiserConfig(learning_rate=3e-2)
     train_sft(learner, rows, SftConfig(batching=Batching(rows=4, epochs=2), optimiser=rate), TrainingRun())
@@ -232,3 +233,21 @@ def test_four_bits_without_bitsandbytes_or_a_gpu_are_refused_with_the_line_that_
     assert "bitsandbytes" in str(caught.value) or "GPU" in str(caught.value)
     assert "set quantised to no" in (caught.value.hint or "")
     assert isinstance(caught.value, AlidadeError)
+
+
+@pytest.mark.parametrize("scores", [False, True], ids=["policy", "reward model"])
+def test_adapters_trained_on_rounded_weights_are_added_to_the_exact_ones(tmp_path, base, scores):
+    def adapted(rounding):
+        model = load(base)
+        network = new_reward_model(model, 0) if scores else model
+        with torch.no_grad():
+            for weight in network.module.base_model.parameters():
+                weight.mul_(rounding)
+        return replace(network, module=moved(add_lora(network.module, LoraConfig(rank=2))))
+
+    settings = SftStage(method="lora", lora=LoraConfig(rank=2, quantised="4bit"))
+    found = merged(adapted(1.1), settings, Artifact("model", "d" * 64, base), tmp_path)
+    assert type(found) is type(adapted(1.0))
+    assert torch.allclose(logits(found.module), logits(adapted(1.0).module), atol=1e-5)
+    assert not torch.allclose(logits(found.module), logits(adapted(1.1).module), atol=1e-3)
+    assert base_digest(tmp_path / "adapter") == "d" * 64
