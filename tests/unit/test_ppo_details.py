@@ -265,7 +265,10 @@ def test_16_each_token_pays_for_its_log_ratio_and_an_adaptive_penalty_moves_with
 
 
 def test_17_the_rewards_penalty_is_k1_and_log_ratios_are_bounded_before_they_are_exponentiated():
-    assert kl_k1(torch.tensor([-2.0]), torch.tensor([-1.0])).tolist() == [-1.0]
+    answers, column = Answers([[5]], [0], [[7]], [True], [[-1.0]]), torch.tensor
+    made = Judgement(column([-2.0]), column([-1.0]), *(column([0.0]) for _ in range(3)))
+    assert build_experience(answers, made, 0.1, PpoConfig()).returns.tolist() == pytest.approx([0.1])  # k3 would cost
+    assert kl_k1(column([-2.0]), column([-1.0])).tolist() == [-1.0]
     far = torch.tensor([500.0])
     assert torch.isfinite(kl_k3(-far, far)).all()
     assert torch.isfinite(clipped_policy_loss(far, -far, torch.tensor([-1.0]), 0.2)[0]).all()
