@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from alidade.stages import preference, reinforcement, training
+from alidade.stages import kto, preference, reinforcement, training
 from alidade.training.preflight import PREFLIGHT
 from alidade.training.symptoms import SYMPTOMS
 
@@ -15,6 +15,7 @@ STAGES = (
     training.SftStage,
     training.RewardStage,
     preference.DpoStage,
+    kto.KtoStage,
     reinforcement.PpoStage,
     reinforcement.GrpoStage,
 )

@@ -1,6 +1,7 @@
 """PPO with adapters: policy, reference, value and reward on one base are what separate networks would be."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -113,16 +114,21 @@ def test_training_on_one_base_is_training_apart(kept):
             assert torch.allclose(weight, expected, atol=1e-5), name
 
 
+def valued(networks):
+    """The value network in the reward model's place."""
+    return replace(networks.reward, module=networks.value)
+
+
 def test_nothing_that_is_frozen_moves_and_the_value_leaves_the_reward(kept):
     networks = on_one_base(kept)
-    before = score_trees(networks.reward.module, TREES)
+    before = score_trees(networks.reward, TREES)
     frozen = {
         name: weight.clone() for name, weight in networks.policy.module.named_parameters() if not weight.requires_grad
     }
-    assert score_trees(networks.value, TREES) == before
+    assert score_trees(valued(networks), TREES) == before
     train_ppo(networks, prompts(), CFG, TrainingRun(seed=1))
-    assert score_trees(networks.reward.module, TREES) == before
-    assert score_trees(networks.value, TREES) != before
+    assert score_trees(networks.reward, TREES) == before
+    assert score_trees(valued(networks), TREES) != before
     for name, weight in networks.policy.module.named_parameters():
         assert name not in frozen or torch.equal(weight, frozen[name]), name
 
@@ -130,7 +136,7 @@ def test_nothing_that_is_frozen_moves_and_the_value_leaves_the_reward(kept):
 def test_kept_adapters_score_as_the_merged_reward_model_does(kept):
     merged, adapted = load_reward_model(kept, torch.float32), load_reward_on(base(), kept)
     assert (adapted.mean, adapted.std) == (merged.mean, merged.std)
-    for ours, theirs in zip(score_trees(adapted.module, TREES), score_trees(merged.module, TREES), strict=True):
+    for ours, theirs in zip(score_trees(adapted, TREES), score_trees(merged, TREES), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-5)
 
 
@@ -146,5 +152,5 @@ def test_a_twin_of_a_trainable_network_shares_nothing_and_of_a_frozen_one_all_th
 def test_a_reward_model_made_on_given_weights_is_the_one_made_on_a_copy():
     model = base()
     shared, copied = new_reward_model(model, 3, shared=True), new_reward_model(model, 3)
-    assert score_trees(shared.module, TREES) == score_trees(copied.module, TREES)
+    assert score_trees(shared, TREES) == score_trees(copied, TREES)
     assert weight_bytes([model.module, shared.module]) < 1.01 * weight_bytes([model.module])

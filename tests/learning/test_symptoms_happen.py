@@ -7,12 +7,13 @@ import torch
 
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
-from alidade.records import Comparison, Conversation, Demonstration, Prompt
+from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.lm import prepare
 from alidade.training.objectives import ppo_source
 from alidade.training.objectives.dpo import DpoLoss
+from alidade.training.objectives.kto import train_kto
 from alidade.training.objectives.ppo import train_ppo
 from alidade.training.objectives.preference import train_preferences
 from alidade.training.objectives.sft import train_sft
@@ -23,6 +24,7 @@ from alidade.training.settings import (
     DpoConfig,
     Drawing,
     KlControl,
+    KtoConfig,
     ModelShape,
     OptimiserConfig,
     PpoConfig,
@@ -91,17 +93,34 @@ def tuned(rate):
     return train_sft(model(), rows, cfg, TrainingRun()).history
 
 
-def preferred():
-    learner, said = model(stop=1), ("yes no", "yes blue")
-    rows = [Demonstration(id=str(n), prompt=PROMPTS[n % 6].conversation, answer=said[n % 2]) for n in range(24)]
+SAID = ("yes no", "yes blue")
+
+
+def taught():
+    learner = model(stop=1)
+    rows = [Demonstration(id=str(n), prompt=PROMPTS[n % 6].conversation, answer=SAID[n % 2]) for n in range(24)]
     known = SftConfig(batching=Batching(epochs=20, rows=12), optimiser=OptimiserConfig(learning_rate=2e-2))
     train_sft(learner, rows, known, TrainingRun())
+    return learner
+
+
+def preferred():
     pairs = [
-        Comparison(id=str(n), prompt=PROMPTS[n % 6].conversation, left=said[0], right=said[1], label_prob=1.0)
+        Comparison(id=str(n), prompt=PROMPTS[n % 6].conversation, left=SAID[0], right=SAID[1], label_prob=1.0)
         for n in range(24)
     ]
     cfg = DpoConfig(batching=Batching(epochs=20, rows=6), optimiser=OptimiserConfig(learning_rate=3e-2))
-    return train_preferences(learner, pairs, [], DpoLoss(cfg), TrainingRun()).history
+    return train_preferences(taught(), pairs, [], DpoLoss(cfg), TrainingRun()).history
+
+
+def judged_alone():
+    rows = [
+        Feedback(id=str(n), prompt=PROMPTS[n % 6].conversation, answer=SAID[n % 2], label_prob=float(n % 2 == 0))
+        for n in range(24)
+    ]
+    steps = OptimiserConfig(learning_rate=3e-2)
+    cfg = KtoConfig(batching=Batching(epochs=20, rows=6), undesirable_weight=20.0, optimiser=steps)
+    return train_kto(taught(), rows, [], cfg, TrainingRun()).history
 
 
 HAPPENS = {
@@ -116,6 +135,7 @@ HAPPENS = {
     "one answer to everything": lambda: reinforced(first_letter, rate=0.1, longest=1, baseline="group"),
     "answers without end": lambda: reinforced(constant, stop=1, iterations=3),
     "likelihood displacement": preferred,
+    "sinking desirable answers": judged_alone,
     "growing loss": lambda: tuned(3.0),
 }
 

@@ -65,15 +65,15 @@ def test_dropout_at_work_is_counted():
 
 
 def test_a_score_that_depends_on_its_batch_is_refused():
-    reward = new_reward_model(small_trainings.model(), 0).module
+    reward = new_reward_model(small_trainings.model(), 0)
     trees = [Tree([5, 6], [[7, 8]]), Tree([9], [[10], [11, 12]])]
     assert check_alone(reward, trees).is_good
-    head = reward.score.weight
+    head = reward.module.score.weight
 
     def beside(layer, given, states):
         head.data.add_(1.0)  # each pass sees another head
 
-    reward.base_model.register_forward_hook(beside)
+    reward.module.base_model.register_forward_hook(beside)
     with pytest.raises(TrainingStopped, match="scored alone and in its batch differs"):
         check_alone(reward, trees)
 

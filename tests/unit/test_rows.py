@@ -30,7 +30,7 @@ def fault(path: Path, record: type[Record] = Comparison) -> str:
 
 HINT = (
     "hint: a Comparison has the fields `id`, `prompt`, `left`, `right`, `label_prob`, `annotator`, `shown`, "
-    "`attribute`, `guideline`, `source`"
+    "`attribute`, `guideline`, `source`, `tie_prob`, `margin`"
 )
 
 
