@@ -1,7 +1,7 @@
 """`python -m benchmarks.training`: measure ours and the peer in turns, and write the results.
 
-First every setting runs once; then our settings and the peer's default, fastest and leanest run `--repeats` times, one after the
-other and round by round, so that a slow minute of the machine meets both sides.
+First every setting runs once, which says what each is fast and lean at; then ours and the peer's default and fastest run `--repeats`
+times, one after the other and round by round, so that a slow minute of the machine meets both sides.
 """
 
 from __future__ import annotations
@@ -81,16 +81,13 @@ class Bench:
         """A scan of all settings, then the repeats, each of a size that fits the time for one measurement."""
         scan = {side: {name: self._scanned(side, task, name) for name in settings} for side, settings in _sides(task)}
         working = {name: [run] for name, run in scan["peer"].items() if run}
-        chosen = list(dict.fromkeys([*list(working)[:1], fastest(working), leanest(working)]))
-        runs: dict[str, dict[str, list[Any]]] = {
-            "ours": {name: [] for name in task.ours},
-            "peer": {name: [] for name in chosen},
-        }
+        chosen = list(dict.fromkeys([*list(working)[:1], fastest(working)]))
+        runs: dict[str, dict[str, list[Any]]] = {"ours": {"speed": []}, "peer": {name: [] for name in chosen}}
         for _ in range(repeats):
             for side, settings in runs.items():
                 for name, found in settings.items():
                     found.append(self._noted(side, task, name, self._fitting(task, scan[side][name])))
-        return {**summary(task, runs["ours"], runs["peer"]), "scan": scan}
+        return {**summary(task, runs["ours"]["speed"], runs["peer"], scan), "scan": scan}
 
     def _scanned(self, side: str, task: Task, name: str) -> dict[str, float] | None:
         whole = dict(_sides(task))[side][name].get("whole", False)

@@ -46,27 +46,32 @@ def leanest(runs: Mapping[str, Runs]) -> str:
     return min(runs, key=lambda name: median(run["rss_mb"] for run in runs[name]))
 
 
-def summary(task: Task, ours: Mapping[str, Runs], peer: Mapping[str, Runs]) -> dict[str, Any]:
-    """One task's entry: speeds in tokens a second, memory in MB, ratios with their ranges, and whether the goals hold."""
-    default, best, lean = next(iter(peer)), fastest(peer), leanest(peer)
+def summary(task: Task, ours: Runs, peer: Mapping[str, Runs], scan: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """One task's entry: speeds in tokens a second, memory in MB, ratios with their ranges, and whether the goals hold.
+
+    Speeds are those of the repeats; the least memory of either side is that of its one run in the scan.
+    """
+    default, best = next(iter(peer)), fastest(peer)
+    working = {name: [run] for name, run in scan["peer"].items() if run}
+    lean, frugal = leanest(working), scan["ours"].get("memory")
     entry: dict[str, Any] = {
         "peer": task.peer_module,
-        "ours": spread([speed(run) for run in ours["speed"]]),
+        "ours": spread([speed(run) for run in ours]),
         "peer_default": spread([speed(run) for run in peer[default]]),
         "peer_best": spread([speed(run) for run in peer[best]]),
         "peer_best_setting": best,
-        "ratio_default": ratio(ours["speed"], peer[default]),
-        "ratio_best": ratio(ours["speed"], peer[best]),
-        "rss_ours": _memory(ours["speed"]),
+        "ratio_default": ratio(ours, peer[default]),
+        "ratio_best": ratio(ours, peer[best]),
+        "rss_ours": _memory(ours),
         "rss_peer_best_speed": _memory(peer[best]),
-        "rss_peer_best_memory": _memory(peer[lean]),
+        "rss_peer_best_memory": _memory(working[lean]),
         "peer_best_memory_setting": lean,
     }
-    if "memory" in ours:
-        entry["rss_ours_best_memory"] = _memory(ours["memory"])
-        entry["ours_at_best_memory"] = spread([speed(run) for run in ours["memory"]])
+    if frugal:
+        entry["rss_ours_best_memory"] = _memory([frugal])
+        entry["ours_at_best_memory"] = spread([speed(frugal)])
     entry["goals"] = {name: {"goal": goal, "holds": entry[name]["median"] >= goal} for name, goal in task.goals.items()}
-    entry["runs"] = {"ours": dict(ours), "peer": dict(peer)}
+    entry["runs"] = {"ours": list(ours), "peer": dict(peer)}
     return entry
 
 

@@ -46,7 +46,7 @@ def _sft(rows: int) -> Task:
     pairs = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}
     packed = {"per_device_train_batch_size": 2, "packing": True, "max_length": 1024}
     training = {"batching": {"rows": 14}, "optimiser": RATE}
-    frugal = {"batching": {"rows": 14, "tokens_at_once": 512}, "optimiser": RATE}
+    frugal = {"batching": {"rows": 14, "tokens_at_once": 512, "checkpointing": True}, "optimiser": RATE}
     return Task(
         "sft",
         (LEAST_ROWS, rows),
@@ -67,7 +67,7 @@ def _from_pairs(name: str, rows: int, goal: float) -> Task:
         return {"options": {**PAIRS, **RATE, **options}}
 
     training = {"batching": {"rows": 8}, "optimiser": RATE}
-    frugal = {"batching": {"rows": 8, "tokens_at_once": 512}, "optimiser": RATE}
+    frugal = {"batching": {"rows": 8, "tokens_at_once": 512, "checkpointing": True}, "optimiser": RATE}
     more = {}
     if name == "dpo":
         more = {"reference first, fp32": peer(**FREE, **FP32, precompute_ref_log_probs=True)}
@@ -110,7 +110,7 @@ def _grpo(iterations: int) -> Task:
         "updating": {"epochs": 1, "minibatches": 4, "target_kl": None},
         "optimiser": RATE,
     }
-    frugal = {**training, "updating": {**training["updating"], "tokens_at_once": 1024}}
+    frugal = {**training, "updating": {**training["updating"], "tokens_at_once": 1024, "checkpointing": True}}
     together = {"steps_per_generation": 4}
     return Task(
         "grpo",
@@ -141,7 +141,7 @@ def _ppo(iterations: int) -> Task:
         "updating": {"epochs": 4, "minibatches": 1, "target_kl": None, "value_learning_rate": 1e-6},
         "optimiser": RATE,
     }
-    frugal = {**training, "updating": {**training["updating"], "tokens_at_once": 1024}}
+    frugal = {**training, "updating": {**training["updating"], "tokens_at_once": 1024, "checkpointing": True}}
     return Task(
         "ppo",
         (1, iterations),

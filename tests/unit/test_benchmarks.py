@@ -28,9 +28,13 @@ def test_best_is_by_median_speed_and_leanest_by_median_memory():
 
 def test_a_goal_that_is_missed_is_said_to_be_missed():
     task = Task("sft", (1, 2), {"speed": {}, "memory": {}}, {"default": {}, "quick": {}}, {"ratio_best": 1.7})
-    ours = {"speed": [run(160, 1, 100)] * 2, "memory": [run(50, 1, 60)] * 2}
     peer = {"default": [run(40, 1, 80)] * 2, "quick": [run(100, 1, 90)] * 2}
-    entry = summary(task, ours, peer)
+    scan = {
+        "ours": {"memory": run(50, 1, 60)},
+        "peer": {"default": run(40, 1, 80), "quick": run(90, 1, 95), "none": None},
+    }
+    entry = summary(task, [run(160, 1, 100)] * 2, peer, scan)
+    assert entry["rss_ours_best_memory"]["median"] == 60
     assert entry["ratio_best"]["median"] == 1.6
     assert entry["ratio_default"]["median"] == 4.0
     assert entry["peer_best_setting"] == "quick"
