@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.training import gradients
 from benchmarks.training.process import MARK
-from benchmarks.training.results import fastest, leanest, machine, speed, summary, table
+from benchmarks.training.results import fastest, machine, speed, summary, table
 from benchmarks.training.tasks import Options, Task, tasks
 from benchmarks.training.workload import SHAPES, prepare
 
@@ -79,22 +79,27 @@ class Bench:
 
     def compare(self, task: Task, repeats: int) -> dict[str, Any]:
         """A scan of all settings, then the repeats, each of a size that fits the time for one measurement."""
-        scan = {side: {name: self._scanned(side, task, name) for name in settings} for side, settings in _sides(task)}
+        scan: dict[str, dict[str, Any]] = {
+            side: {name: self._noted(side, task, name, self._size(side, task, name)) for name in settings}
+            for side, settings in _sides(task)
+        }
         working = {name: [run] for name, run in scan["peer"].items() if run}
         chosen = list(dict.fromkeys([*list(working)[:1], fastest(working)]))
         runs: dict[str, dict[str, list[Any]]] = {"ours": {"speed": []}, "peer": {name: [] for name in chosen}}
         for _ in range(repeats):
             for side, settings in runs.items():
                 for name, found in settings.items():
-                    found.append(self._noted(side, task, name, self._fitting(task, scan[side][name])))
+                    found.append(self._noted(side, task, name, self._size(side, task, name, scan[side][name])))
         return {**summary(task, runs["ours"]["speed"], runs["peer"], scan), "scan": scan}
 
-    def _scanned(self, side: str, task: Task, name: str) -> dict[str, float] | None:
-        whole = dict(_sides(task))[side][name].get("whole", False)
-        return self._noted(side, task, name, task.sizes[whole])
+    def _size(self, side: str, task: Task, name: str, scanned: Mapping[str, float] | None = None) -> int:
+        """The least for the scan; then as much as fits the time for one measurement, at the speed seen in the scan."""
+        least, most = task.sizes
+        if dict(_sides(task))[side][name].get("whole"):
+            return most
+        return least if scanned is None else self._fitting(task, scanned)
 
     def _fitting(self, task: Task, scanned: Mapping[str, float]) -> int:
-        """As much as fits the time for one measurement, at the speed seen in the scan."""
         least, most = task.sizes
         return max(least, min(most, int(scanned["size"] * self._seconds / scanned["seconds"])))
 
