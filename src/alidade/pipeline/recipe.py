@@ -21,14 +21,14 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from alidade.digest import canonical_json
 from alidade.errors import RecipeError
 from alidade.pipeline.marks import Place, missing_inputs, result_bearing
-from alidade.pipeline.stage import Stage, Upstream, stage_named
+from alidade.pipeline.stage import ANY_NAME, Stage, Upstream, stage_named
 from alidade.pipeline.yaml_source import Source, read_source, read_value
 from alidade.registry import did_you_mean
 from alidade.seeds import derive
@@ -266,12 +266,15 @@ def _laid_over(default: Any, value: Any) -> Any:
 
 def _fields_below(config: type[BaseModel], place: Sequence[str | int]) -> Iterable[str]:
     """The field names of the record at a place inside a config class."""
-    for part in place:
+    parts = iter(place)
+    for part in parts:
         field = config.model_fields.get(str(part))
         kinds = () if field is None else (field.annotation, *get_args(field.annotation))
         below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not below:
+        if field is None or not below:
             return ()
+        if get_origin(field.annotation) is dict:
+            next(parts, None)  # a key, which is any name
         config = below[0]
     return config.model_fields
 
@@ -295,6 +298,12 @@ def _check_inputs(use: StageUse, uses: Mapping[str, StageUse], source: Source) -
                 hint=did_you_mean(str(origin), [other for other in uses if other != use.name]),
             )
         wanted, given = kind.name, uses[origin].stage.writes.name
+        if wanted != given and name not in use.stage.reads:
+            raise RecipeError(
+                f"unknown input `{name}`: an input of any other name is a {wanted}, but `{origin}` makes {given}",
+                where=where,
+                hint=did_you_mean(name, set(use.stage.reads) - {ANY_NAME}),
+            )
         if wanted != given:
             fitting = [other.name for other in uses.values() if other.stage.writes.name == wanted]
             raise RecipeError(
