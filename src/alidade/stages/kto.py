@@ -19,7 +19,6 @@ from alidade.stages.training import (
     opened,
     trainable,
     training_run,
-    warn_of,
     write_history,
     write_model,
 )
@@ -72,8 +71,7 @@ def kto(config: KtoStage, inputs: Mapping[str, Artifact], context: StageContext)
     train, heldout = _parts(inputs)
     result = train_kto(model, train.judged, heldout.judged, config.training, training_run(context))
     write_model(model, config, inputs["model"], context.out)
-    write_history(context.out, result)
-    warn_of(context, result)
+    write_history(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
     shifts, point = result.summary["shifts"], result.summary["reference_point"]
     checks = {"implied": _compared(train, heldout, shifts), "desirable": _judged(train, heldout, shifts, point)}

@@ -20,7 +20,6 @@ from alidade.stages.training import (
     opened,
     trainable,
     training_run,
-    warn_of,
     write_history,
     write_model,
 )
@@ -173,9 +172,8 @@ def reinforce(
     gold = gold_utility if all("item" in prompt.about for prompt in asked.trained) else None
     result = train_ppo(networks, asked, training, training_run(context), gold=gold, mixed=mixed)
     write_model(networks.policy, config, inputs["policy"], context.out)
-    write_history(context.out, result)
+    write_history(context, result)
     _write_watched(result, training, context)
-    warn_of(context, result)
     for name in ("proxy_reward", "kl"):
         context.note(name, round(result.history[-1][name], 3))
 
