@@ -57,10 +57,10 @@ def test_a_best_policy_needs_watched_prompts_before_anything_runs(tmp_path: Path
     assert "`watched`" in said
 
 
-def test_a_misspelled_input_is_not_taken_for_a_reward_model(tmp_path: Path) -> None:
+def test_a_misspelled_input_that_is_taken_for_a_reward_model_is_told_the_other_inputs(tmp_path: Path) -> None:
     said = refused(tmp_path, more="demonstration: demonstrations")
-    assert "unknown input `demonstration`" in said
-    assert "did you mean `demonstrations`?" in said
+    assert "input `demonstration` wants reward-model, but `demonstrations` makes demonstrations" in said
+    assert "hint: stages that make reward-model: none here; inputs of other kinds: `demonstrations`, `policy`" in said
 
 
 @pytest.mark.parametrize(

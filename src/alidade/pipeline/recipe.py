@@ -298,18 +298,12 @@ def _check_inputs(use: StageUse, uses: Mapping[str, StageUse], source: Source) -
                 hint=did_you_mean(str(origin), [other for other in uses if other != use.name]),
             )
         wanted, given = kind.name, uses[origin].stage.writes.name
-        if wanted != given and name not in use.stage.reads:
-            raise RecipeError(
-                f"unknown input `{name}`: an input of any other name is a {wanted}, but `{origin}` makes {given}",
-                where=where,
-                hint=did_you_mean(name, set(use.stage.reads) - {ANY_NAME}),
-            )
         if wanted != given:
             fitting = [other.name for other in uses.values() if other.stage.writes.name == wanted]
             raise RecipeError(
                 f"input `{name}` wants {wanted}, but `{origin}` makes {given}",
                 where=where,
-                hint=f"stages that make {wanted}: " + (", ".join(f"`{one}`" for one in fitting) or "none here"),
+                hint=f"stages that make {wanted}: {_listed(fitting) or 'none here'}" + _other_names(name, use.stage),
             )
     for name, kind in use.stage.reads.items():
         if name not in use.inputs and not kind.is_optional:
@@ -318,6 +312,16 @@ def _check_inputs(use: StageUse, uses: Mapping[str, StageUse], source: Source) -
                 where=source.where("stages", use.name),
                 hint=f"add `in: {{{name}: STAGE}}`",
             )
+
+
+def _other_names(name: str, stage: Stage) -> str:
+    """The inputs that have a name of their own, for one that was taken for an input of any name."""
+    named = sorted(set(stage.reads) - {ANY_NAME})
+    return "" if name in stage.reads else f"; inputs of other kinds: {_listed(named)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _in_order(uses: Mapping[str, StageUse], source: Source) -> dict[str, StageUse]:
