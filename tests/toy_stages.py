@@ -125,7 +125,10 @@ def votes(config: RowsConfig, inputs: Mapping[str, Artifact], context: StageCont
     """Rows about prompts."""
     rows = [{"id": f"v{row}", "prompt_id": f"p{row % 2}", "choice": "left"} for row in range(config.rows)]
     write_rows(context.out / "rows.jsonl", rows)
-    write_json(context.out / "counts.json", {"dropped": {"too long": 2}, "truncated": 1})
+    write_json(
+        context.out / "counts.json",
+        {"dropped": {"too long": 2}, "truncated": 1, "heldout": {"dropped": {"too long": 3}}},
+    )
 
 
 @stage("toy-pairs", version=1, reads={"votes": ROWS}, writes=ROWS, config=RowsConfig)

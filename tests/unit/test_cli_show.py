@@ -121,6 +121,7 @@ def test_doctor_finds_a_sound_run_sound_and_tells_what_was_dropped(call: Call) -
     assert "   good: 3 artifacts are whole\n" in said
     assert "   note: votes: dropped 2 (too long)\n" in said
     assert "   note: votes: truncated 1 (in all)\n" in said
+    assert "   note: votes, heldout: dropped 3 (too long)\n" in said
 
 
 def test_doctor_finds_damage_and_repairs_it(call: Call) -> None:

@@ -83,5 +83,5 @@ def test_signs_of_answers_that_go_wrong_are_measured():
         return Answers([[1]], [0] * len(tokens), tokens, finished, [[0.0] * len(one) for one in tokens])
 
     found = signs(drawn([[0], [0], [0], [5, 0], [5]], [True] * 4 + [False]), [1.0, 1.0, 1.0, 3.0, 1.0])
-    assert found == {"empty": 0.6, "commonest": 0.5, "score_length": pytest.approx(1.0)}
-    assert signs(drawn([[5, 0]], [True]), [1.0]) == {"empty": 0.0, "commonest": 0.0, "score_length": 0.0}
+    assert found == {"empty": 0.6, "commonest": 0.5, "length_correlation": pytest.approx(1.0)}
+    assert signs(drawn([[5, 0]], [True]), [1.0]) == {"empty": 0.0, "commonest": 0.0, "length_correlation": 0.0}

@@ -10,10 +10,12 @@ from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.pipeline import load_recipe, run
 from alidade.preferences import unpaired
-from alidade.records import Comparison, Conversation, Feedback
+from alidade.records import Comparison, Conversation, Feedback, Ranking
 from alidade.seeds import generator
 from alidade.stages import load_all
-from alidade.store import Store
+from alidade.stages.judged import write_split
+from alidade.stages.kto import _parts
+from alidade.store import Artifact, Store
 from alidade.training.feedback import (
     FeedbackGroup,
     ReferencedFeedback,
@@ -208,3 +210,14 @@ def test_the_stage_without_rows_says_what_to_add(tmp_path):
     recipe.write_text("name: x\nstages:\n  base: {use: model-folder}\n  kto: {in: {model: base}}\n")
     with pytest.raises(RecipeError, match="nothing to learn from"):
         run(load_recipe(recipe, []), Store(tmp_path / "store"))
+
+
+def test_rankings_are_learned_from_by_their_pairs(tmp_path):
+    rows = [
+        Ranking(id=f"{n}/0", prompt=Conversation.ask(f"what is {n}"), answers=("yes", "no", "blue"), ranks=(0, 1, 1))
+        for n in range(4)
+    ]
+    write_split(tmp_path, rows[:3], rows[3:])
+    train, heldout = _parts({"comparisons": Artifact("comparisons", "", tmp_path)})
+    assert [len(part.comparisons) for part in (train, heldout)] == [9, 3]
+    assert [row.label_prob for row in heldout.judged] == [1.0, 0.0, 1.0, 0.0, 0.5, 0.5]

@@ -93,6 +93,12 @@ def test_an_unknown_nested_field_offers_the_nearest_of_its_own_record(tmp_path: 
     )
 
 
+def test_an_unknown_record_is_placed_where_something_in_it_was_set(tmp_path: Path) -> None:
+    assert refused(tmp_path, "  n: {use: toy-nested}\n", "n.shpae.width=3") == (
+        "unknown field `shpae`\n  at --set n.shpae.width=3 (stages.n.with.shpae)\nhint: did you mean `shape`?"
+    )
+
+
 def test_a_seed_argument_replaces_the_recipes(tmp_path: Path) -> None:
     assert load_recipe(write_recipe(tmp_path, SUM), seed=3).seed == 3
 

@@ -17,6 +17,7 @@ from alidade.report.page import _reinforcement, lost_rows
 from alidade.report.summary import calibration
 from alidade.report.words import badges, number, p_value, shortened, signed, visible
 from alidade.stats import proportion
+from alidade.training.rollouts import Answers, signs
 
 HOSTILE = (
     '</p><script>alert(1)</script><img src=x onerror="alert(2)">\u202egnihton\u2066 a\u200bb \x07\x1b[31m \ud83d\ude00'
@@ -356,7 +357,8 @@ def test_numbers_are_written_for_people():
 
 
 def test_rewards_and_multipliers_with_names_of_their_own_are_drawn(tour):
-    named = {"score": 0.2, "score_cost": 0.5, "multiplier_cost": 1.0}
+    answers = Answers([[1]], [0], [[5, 0]], [True], [[0.0, 0.0]])
+    named = {"score": 0.2, "score_cost": 0.5, "multiplier_cost": 1.0} | signs(answers, [1.0])
     rows = [{"iteration": step, "kl": 0.1, **named} for step in range(3)]
     plots = _reinforcement(Curve(tour[0].stages[0], rows)).plots
     assert [plot.label for plot in plots] == ["KL from the reference", "Score by `cost`", "Multiplier of `cost`"]

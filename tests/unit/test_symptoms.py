@@ -6,7 +6,7 @@ from alidade.training.symptoms import SYMPTOMS, found_in, looked_for, symptoms
 
 HEALTHY = {
     "kl": 1.0, "entropy": 2.0, "value_loss": 0.5, "unfinished": 0.0, "proxy_reward": 0.0, "gold": 0.0, "length": 20.0,
-    "score_length": 0.1, "empty": 0.0, "commonest": 0.05, "tied_groups": 0.2,
+    "length_correlation": 0.1, "empty": 0.0, "commonest": 0.05, "tied_groups": 0.2,
 }  # fmt: skip
 LEARNING = {"loss": 0.7, "chosen_shift": 0.0, "margin": 0.0, "desirable_shift": 0.0}
 SHOWN_BY = {
@@ -14,7 +14,7 @@ SHOWN_BY = {
     "exploding KL": ({"kl": 40.0}, "KL rose to 40.0 nats an answer, 2.00 a token"),
     "entropy collapse": ({"entropy": 0.1}, "entropy fell from 2.00 to 0.10 nats a token"),
     "value blow-up": ({"value_loss": 50.0}, "the value loss grew from 0.5 to 50"),
-    "score follows length": ({"score_length": 0.7}, "score with its length rose from 0.10 to 0.70"),
+    "score follows length": ({"length_correlation": 0.7}, "score with its length rose from 0.10 to 0.70"),
     "length drift": ({"length": 60.0, "proxy_reward": 1.0}, "answers grew from 20 to 60 tokens as the reward rose"),
     "likelihood displacement": ({"chosen_shift": -9.0, "margin": 2.0}, "became 9.0 nats less likely"),
     "sinking desirable answers": ({"desirable_shift": -9.0}, "the desirable answers became 9.0 nats less likely"),

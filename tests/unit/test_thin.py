@@ -4,8 +4,10 @@ import pytest
 
 from alidade.errors import DataError
 from alidade.pipeline import StageContext
-from alidade.records import Comparison, Conversation, Prompt
+from alidade.preferences import held_out, prompt_key
+from alidade.records import Comparison, Conversation, Prompt, Ranking
 from alidade.stages import testbed
+from alidade.stages.judged import read_judged, write_split
 from alidade.stages.kinds import COMPARISONS, PROMPTS
 from alidade.stages.thin import ThinConfig, thin
 from alidade.store import Artifact, read_json, read_rows, write_rows
@@ -45,6 +47,27 @@ def test_parts_are_nested_whole_prompts_and_about_as_large_as_asked(tmp_path, co
     assert len(read_rows(tmp_path / "0.0625" / "heldout.jsonl", Comparison)) == 120
     counts = read_json(tmp_path / "0.25" / "counts.json")["rows"]
     assert counts["comparisons"] + counts["dropped"]["not in the share"] == 480
+
+
+def test_rankings_are_thinned_with_the_comparisons_and_held_out_ones_stay(tmp_path):
+    rows = [
+        Ranking(id=f"{n}/0", prompt=Conversation.ask(f"question {n}"), answers=("a", "b", "c"), ranks=(0, 1, 2))
+        for n in range(100)
+    ]
+    (folder := tmp_path / "all").mkdir()
+    write_split(folder, rows[:80], rows[80:])
+    assert kept(Artifact(COMPARISONS.name, "", folder), tmp_path / "part", share=0.25) == []
+    train, heldout = read_judged(tmp_path / "part")
+    assert len(train) == 20
+    assert heldout == rows[80:]
+
+
+def test_a_share_is_of_the_prompts_that_were_not_held_out_by_the_same_seed(tmp_path, comparisons):
+    every = read_rows(comparisons.path / "rows.jsonl", Comparison)
+    write_rows(comparisons.path / "rows.jsonl", [row for row in every if not held_out(prompt_key(row.prompt), 0.3, 0)])
+    left = {row.prompt for row in read_rows(comparisons.path / "rows.jsonl", Comparison)}
+    part = {row.prompt for row in kept(comparisons, tmp_path / "part", share=0.25)}
+    assert len(part) == round(0.25 * len(left))
 
 
 def test_another_seed_is_another_part(tmp_path, comparisons):

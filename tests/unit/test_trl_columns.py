@@ -209,6 +209,13 @@ def test_records_written_in_trl_columns_come_back_as_they_were(tmp_path_factory,
     holds()
 
 
+def test_exported_feedback_is_a_demonstration_where_it_says_desirable(tmp_path):
+    good, bad = (Feedback(id=str(n), prompt=SKY, answer=f"answer {n}", label_prob=n) for n in (1, 0))
+    loaded = read_demonstrations(write(tmp_path / "rows.jsonl", trl_columns(bad), trl_columns(good)))
+    assert [row.answer for row in loaded.rows] == ["answer 1"]
+    assert loaded.ignored == ()
+
+
 def test_the_likelier_answer_is_chosen_and_the_label_says_which_is_desirable():
     row = Comparison(id="1", prompt=SKY, left="It is green.", right="It is blue.", label_prob=0.25)
     columns = trl_columns(row)

@@ -141,7 +141,8 @@ def _current(folder: Path, store: Store) -> list[Manifest]:
 
 
 def _lost(store: Store, manifest: Manifest) -> Iterator[Finding]:
-    """What a stage dropped, truncated or masked, from its `counts.json`."""
+    """What a stage dropped, truncated or masked, from its `counts.json`, its parts too."""
+    from alidade.report.page import parts
     from alidade.store import read_json
 
     try:
@@ -149,9 +150,11 @@ def _lost(store: Store, manifest: Manifest) -> Iterator[Finding]:
     except StoreError:
         return
     counts: Any = read_json(path) if path.exists() else {}
-    for sort in ("dropped", "truncated", "masked"):
-        for reason, count in _reasons(counts.get(sort)):
-            yield Finding("note", f"{manifest.name}: {sort} {count} ({reason})")
+    for part, values in parts(counts):
+        about = f"{manifest.name}, {part}" if part else manifest.name
+        for sort in ("dropped", "truncated", "masked"):
+            for reason, count in _reasons(values.get(sort)):
+                yield Finding("note", f"{about}: {sort} {count} ({reason})")
 
 
 def _reasons(value: Any) -> list[tuple[str, int]]:

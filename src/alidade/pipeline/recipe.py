@@ -21,14 +21,14 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from alidade.digest import canonical_json
 from alidade.errors import RecipeError
 from alidade.pipeline.marks import Place, missing_inputs, result_bearing
-from alidade.pipeline.stage import Stage, Upstream, stage_named
+from alidade.pipeline.stage import ANY_NAME, Stage, Upstream, stage_named
 from alidade.pipeline.yaml_source import Source, read_source, read_value
 from alidade.registry import did_you_mean
 from alidade.seeds import derive
@@ -266,12 +266,15 @@ def _laid_over(default: Any, value: Any) -> Any:
 
 def _fields_below(config: type[BaseModel], place: Sequence[str | int]) -> Iterable[str]:
     """The field names of the record at a place inside a config class."""
-    for part in place:
+    parts = iter(place)
+    for part in parts:
         field = config.model_fields.get(str(part))
         kinds = () if field is None else (field.annotation, *get_args(field.annotation))
         below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not below:
+        if field is None or not below:
             return ()
+        if get_origin(field.annotation) is dict:
+            next(parts, None)  # a key, which is any name
         config = below[0]
     return config.model_fields
 
@@ -300,7 +303,7 @@ def _check_inputs(use: StageUse, uses: Mapping[str, StageUse], source: Source) -
             raise RecipeError(
                 f"input `{name}` wants {wanted}, but `{origin}` makes {given}",
                 where=where,
-                hint=f"stages that make {wanted}: " + (", ".join(f"`{one}`" for one in fitting) or "none here"),
+                hint=f"stages that make {wanted}: {_listed(fitting) or 'none here'}" + _other_names(name, use.stage),
             )
     for name, kind in use.stage.reads.items():
         if name not in use.inputs and not kind.is_optional:
@@ -309,6 +312,16 @@ def _check_inputs(use: StageUse, uses: Mapping[str, StageUse], source: Source) -
                 where=source.where("stages", use.name),
                 hint=f"add `in: {{{name}: STAGE}}`",
             )
+
+
+def _other_names(name: str, stage: Stage) -> str:
+    """The inputs that have a name of their own, for one that was taken for an input of any name."""
+    named = sorted(set(stage.reads) - {ANY_NAME})
+    return "" if name in stage.reads else f"; inputs of other kinds: {_listed(named)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _in_order(uses: Mapping[str, StageUse], source: Source) -> dict[str, StageUse]:

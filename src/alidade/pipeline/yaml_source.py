@@ -31,9 +31,12 @@ class Source:
     places: dict[Place, str] = field(default_factory=dict[Place, str])
 
     def where(self, *place: str | int) -> str:
-        """The nearest known position of a place, with its dotted name."""
+        """The nearest known position of a place, with its dotted name: its own, that of something in it, that of what it is in."""
         dotted = ".".join(str(part) for part in place)
-        for length in range(len(place), 0, -1):
+        within = (found for known, found in self.places.items() if known[: len(place)] == place)
+        if found := self.places.get(place) or next(within, None):
+            return f"{found} ({dotted})"
+        for length in range(len(place) - 1, 0, -1):
             if found := self.places.get(place[:length]):
                 return f"{found} ({dotted})"
         return f"{self.file} ({dotted})" if dotted else self.file

@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from alidade.preferences.columns import BadRow, answers_in, conversation_of, is_transcript, text_of, turns_of
-from alidade.preferences.export import OWN, exported_comparison, exported_demonstration
+from alidade.preferences.export import OWN, exported_comparison, exported_demonstration, exported_feedback
 from alidade.records import Comparison, Conversation, Demonstration, Message
 
 T = TypeVar("T")
@@ -395,6 +395,13 @@ def chosen_answer(cells: Cells) -> Iterator[Answered]:
         yield Answered(pair.prompt, text_of(pair.left if pair.label_prob >= 0.5 else pair.right, "answer"))
 
 
+def exported_good(cells: Cells) -> Iterator[Answered]:
+    """Feedback that was exported: a demonstration where it says desirable."""
+    for row in exported_feedback(cells):
+        if cells["label"]:
+            yield Answered(row.prompt, row.answer)
+
+
 def without_calculator(cells: Cells) -> Iterator[Answered]:
     """GSM8K rows without the calculator's marks, `<<48/2=24>>`; the last line keeps `#### 24`."""
     for row in answered(one("question"), "answer")(cells):
@@ -406,6 +413,7 @@ DEMONSTRATIONS: tuple[Format[Answered | Demonstration], ...] = (
     Format("prompt-completion", ("prompt", "completion"), answered(one("prompt"), "completion")),
     Format("exported-demonstration", ("prompt", "completion", OWN), exported_demonstration),
     Format("unpaired", ("prompt", "completion", "label"), labelled_good),
+    Format("exported-feedback", ("prompt", "completion", "label", OWN), exported_good, may=("label_prob",)),
     Format("prompt-response", ("prompt", "response"), answered(one("prompt"), "response")),
     Format("messages", ("messages",), every_answer("messages")),
     Format("sharegpt", ("conversations",), every_answer("conversations")),

@@ -163,7 +163,7 @@ def lost_rows(counts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
     """What each stage saw and what it dropped, truncated or masked, by reason."""
     rows = []
     for stage, found in counts.items():
-        for part, values in _parts(found):
+        for part, values in parts(found):
             cells = {sort: _reasons(values, sort) for sort in ("dropped", "truncated", "masked")}
             seen = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _seen(values))
             rows.append({"stage": stage, "part": part, "seen": seen, **cells})
@@ -276,13 +276,13 @@ _SORTS = ("dropped", "truncated", "masked", "masked_tokens")
 _NOT_PARTS = (*_SORTS, "files")
 
 
-def _parts(found: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+def parts(found: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """A stage's counts, and those of parts it counts apart (held-out rows, rows mixed in)."""
     if any(not isinstance(value, dict) for value in found.values()) or set(found) & set(_SORTS):
         yield above, found
     for name, value in found.items():
         if isinstance(value, dict) and name not in _NOT_PARTS:
-            yield from _parts(value, f"{above} {name}".strip())
+            yield from parts(value, f"{above} {name}".strip())
 
 
 def _seen(values: Mapping[str, Any]) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from alidade.errors import RecipeError
 from alidade.pipeline import StageContext, Upstream, stage
 from alidade.preferences import prompt_key, unpaired
 from alidade.records import Comparison, Feedback
+from alidade.stages.judged import as_comparisons, read_judged
 from alidade.stages.kinds import COMPARISONS, FEEDBACK, MODEL
 from alidade.stages.reward_check import agreement
 from alidade.stages.training import (
@@ -18,7 +19,6 @@ from alidade.stages.training import (
     opened,
     trainable,
     training_run,
-    warn_of,
     write_history,
     write_model,
 )
@@ -57,7 +57,7 @@ def check_rows(config: KtoStage, inputs: Mapping[str, Upstream]) -> None:
 
 @stage(
     "kto",
-    version=1,
+    version=2,
     reads={"model": MODEL, "feedback": FEEDBACK.if_given(), "comparisons": COMPARISONS.if_given()},
     writes=MODEL,
     config=KtoStage,
@@ -68,11 +68,10 @@ def kto(config: KtoStage, inputs: Mapping[str, Artifact], context: StageContext)
     from alidade.training.objectives.kto import train_kto
 
     model = trainable(opened(inputs["model"], config), config, context.seed)
-    train, heldout = (_read(inputs, name) for name in ("rows.jsonl", "heldout.jsonl"))
+    train, heldout = _parts(inputs)
     result = train_kto(model, train.judged, heldout.judged, config.training, training_run(context))
     write_model(model, config, inputs["model"], context.out)
-    write_history(context.out, result)
-    warn_of(context, result)
+    write_history(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
     shifts, point = result.summary["shifts"], result.summary["reference_point"]
     checks = {"implied": _compared(train, heldout, shifts), "desirable": _judged(train, heldout, shifts, point)}
@@ -82,11 +81,13 @@ def kto(config: KtoStage, inputs: Mapping[str, Artifact], context: StageContext)
             context.note(f"{name}_accuracy", check["accuracy"]["mean"])
 
 
-def _read(inputs: Mapping[str, Artifact], name: str) -> _Part:
-    return _Part(
-        read_rows(inputs["comparisons"].path / name, Comparison) if "comparisons" in inputs else [],
-        read_rows(inputs["feedback"].path / name, Feedback) if "feedback" in inputs else [],
-    )
+def _parts(inputs: Mapping[str, Artifact]) -> tuple[_Part, _Part]:
+    """What is learned from and what is held out; rankings count by their pairs."""
+    judged = read_judged(inputs["comparisons"].path) if "comparisons" in inputs else ([], [])
+    names = ("rows.jsonl", "heldout.jsonl")
+    alone = [read_rows(inputs["feedback"].path / name, Feedback) if "feedback" in inputs else [] for name in names]
+    train, heldout = (_Part(as_comparisons(rows), own) for rows, own in zip(judged, alone, strict=True))
+    return train, heldout
 
 
 def _compared(train: _Part, heldout: _Part, shifts: Mapping[int, float]) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def check_pairs(config: OveroptimisationConfig, inputs: Mapping[str, Upstream]) 
             raise UsageError(f"`best_{size}` and `ppo_{size}` go together", where=f"inputs of size `{size}`")
         if "watched" not in ppo.inputs:
             raise UsageError("PPO was not measured on its way", where=ppo.name, hint="give it the input `watched`")
+        for one, kind in ((best, "testbed-best-of-n"), (ppo, "ppo")):
+            if "reward" not in one.inputs:
+                raise UsageError(
+                    "no reward model was optimised here", where=one.name, hint=f"give a stage `{kind}` with one"
+                )
         if best.inputs["reward"].name != ppo.inputs["reward"].name:
             raise UsageError("best-of-n and PPO optimise different reward models", where=f"{best.name} and {ppo.name}")
 

@@ -15,7 +15,6 @@ from alidade.stages.training import (
     opened,
     trainable,
     training_run,
-    warn_of,
     write_history,
     write_model,
 )
@@ -102,8 +101,7 @@ def prefer(
     rows, heldout = read_judged(inputs["comparisons"].path)
     result = train_preferences(model, rows, heldout, loss, training_run(context))
     write_model(model, config, inputs["model"], context.out)
-    write_history(context.out, result)
-    warn_of(context, result)
+    write_history(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
     leads = result.summary["leads"]
     judged = as_comparisons([row for place, row in enumerate(heldout) if place in leads])

@@ -57,7 +57,7 @@ def pretrain(config: PretrainStage, inputs: Mapping[str, Artifact], context: Sta
     save_model(
         module.bfloat16(), tokenizer, context.out
     )  # half the size, and no coarser than what most machines train in
-    write_history(context.out, result)
+    write_history(context, result)
     about = {"testbed": read_json(world / "about.json"), "open text": read_json(opened / "about.json")}
     write_json(context.out / "pretraining.json", _facts(config, result.history, about))
 

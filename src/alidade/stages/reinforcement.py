@@ -20,13 +20,20 @@ from alidade.stages.training import (
     opened,
     trainable,
     training_run,
-    warn_of,
     write_history,
     write_model,
 )
 from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.training.reward_settings import RewardSource
-from alidade.training.settings import MAIN_REWARD, GrpoConfig, PpoConfig, ReinforceConfig, RlooConfig
+from alidade.training.settings import (
+    MAIN_REWARD,
+    NOTHING_WATCHED,
+    WATCH,
+    GrpoConfig,
+    PpoConfig,
+    ReinforceConfig,
+    RlooConfig,
+)
 
 if TYPE_CHECKING:
     from alidade.models.local import LocalModel
@@ -93,21 +100,34 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
     """Each reward is scored by one thing, known and asked for, and one of them is the main one.
 
     Raises:
-        UsageError: when nothing, or two things, would score, a function is unknown, or a reward has no purpose.
+        UsageError: when nothing, or two things, would score, a function is unknown, a reward has no purpose, or a policy is
+            to be chosen on prompts that are not given.
     """
     from alidade.training.rewards import REWARDS
 
     models = set(inputs) - NO_REWARDS
     names = ", ".join(REWARDS.names())
     hint = f"give either the input `reward`, a reward model, or `verify`, one of {names}"
-    if (config.verify and MAIN_REWARD in config.rewards) or models & set(config.sources):
-        raise UsageError("two things would score the answers", hint=f"{hint}; every reward has a name of its own")
+    for name in sorted(NO_REWARDS & set(config.rewards)):
+        raise UsageError(
+            f"a reward cannot be called `{name}`", hint="an input has that name; choose another under `rewards`"
+        )
+    if config.verify and MAIN_REWARD in config.rewards:
+        raise UsageError(
+            "two things would score the answers", hint="empty `verify` (verify='') or remove `rewards.reward`"
+        )
+    for name in sorted(models & set(config.sources)):
+        raise UsageError(
+            f"two things would score the answers as `{name}`", hint=f"{hint}; every reward has a name of its own"
+        )
     if MAIN_REWARD not in models | set(config.sources):
         raise UsageError("nothing scores the answers", hint=hint)
     for source in config.sources.values():
         if source.verify:
             REWARDS.get(source.verify)
     config.training.check_rewards(models | set(config.sources))
+    if config.training.keep.chooses and "watched" not in inputs:
+        raise UsageError(NOTHING_WATCHED, hint=WATCH)
     check_method(config, inputs)
 
 
@@ -152,9 +172,8 @@ def reinforce(
     gold = gold_utility if all("item" in prompt.about for prompt in asked.trained) else None
     result = train_ppo(networks, asked, training, training_run(context), gold=gold, mixed=mixed)
     write_model(networks.policy, config, inputs["policy"], context.out)
-    write_history(context.out, result)
+    write_history(context, result)
     _write_watched(result, training, context)
-    warn_of(context, result)
     for name in ("proxy_reward", "kl"):
         context.note(name, round(result.history[-1][name], 3))
 

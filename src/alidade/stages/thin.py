@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pydantic import Field
 
 from alidade.errors import DataError
 from alidade.pipeline import StageContext, stage
-from alidade.preferences import held_out, prompt_key
-from alidade.records import Comparison, Record
+from alidade.preferences import prompt_key
+from alidade.records import Record
+from alidade.seeds import derive
+from alidade.stages.judged import read_judged, write_split
 from alidade.stages.kinds import COMPARISONS
-from alidade.store import Artifact, read_rows, write_json, write_rows
+from alidade.store import Artifact, write_json
 
 
 class ThinConfig(Record):
@@ -21,17 +23,25 @@ class ThinConfig(Record):
     seed: int = Field(default=0, description="which prompts; of equal seeds the smaller share is part of the larger")
 
 
-@stage("thin", version=1, reads={"comparisons": COMPARISONS}, writes=COMPARISONS, config=ThinConfig)
+@stage("thin", version=2, reads={"comparisons": COMPARISONS}, writes=COMPARISONS, config=ThinConfig)
 def thin(config: ThinConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """A share of the comparisons, whole prompts at a time; held-out comparisons all stay."""
-    files = inputs["comparisons"].path
-    rows, heldout = (read_rows(files / name, Comparison) for name in ("rows.jsonl", "heldout.jsonl"))
-    kept = [row for row in rows if held_out(prompt_key(row.prompt), config.share, config.seed)]
+    """A share of the comparisons and rankings, whole prompts at a time; held-out ones all stay."""
+    rows, heldout = read_judged(inputs["comparisons"].path)
+    chosen = _share_of({prompt_key(row.prompt) for row in rows}, config)
+    kept = [row for row in rows if prompt_key(row.prompt) in chosen]
     if not kept:
         raise DataError(f"nothing is left of {len(rows)} comparisons", hint="raise `share`")
-    write_rows(context.out / "rows.jsonl", kept)
-    write_rows(context.out / "heldout.jsonl", heldout)
-    prompts = len({prompt_key(row.prompt) for row in kept})
-    counts = {"comparisons": len(kept), "prompts": prompts, "dropped": {"not in the share": len(rows) - len(kept)}}
-    write_json(context.out / "counts.json", {"rows": counts})
+    rankings = write_split(context.out, kept, heldout)
+    counts = {"comparisons": len(kept), "prompts": len(chosen), "dropped": {"not in the share": len(rows) - len(kept)}}
+    write_json(context.out / "counts.json", {"rows": counts} | ({"rankings": rankings} if rankings else {}))
     context.note("rows", len(kept))
+
+
+def _share_of(prompts: Collection[str], config: ThinConfig) -> frozenset[str]:
+    """The first of the prompts in an order by chance, so that a smaller share is part of a larger one.
+
+    Among those that are here: rows split by the same seed were kept back by the same chance, so a bound on it would take
+    the held-out share twice.
+    """
+    order = sorted(prompts, key=lambda prompt: derive(config.seed, "held out", prompt))
+    return frozenset(order[: round(config.share * len(order))])

@@ -33,19 +33,18 @@ def training_run(context: StageContext) -> TrainingRun:
     return TrainingRun(seed=context.seed, scratch=context.scratch, progress=context.progress)
 
 
-def write_history(out: Path, result: TrainingResult) -> None:
-    """One row per step; what was seen, dropped, truncated and masked; and what was looked at before the first step."""
+def write_history(context: StageContext, result: TrainingResult) -> None:
+    """One row per step; what was seen, dropped, truncated and masked; and what was looked at before the first step.
+
+    The stage warns of what the curves show.
+    """
     from alidade.training.preflight import FILE_NAME, as_json
 
-    write_rows(out / "metrics.jsonl", result.history)
-    write_json(out / "counts.json", result.counts)
+    write_rows(context.out / "metrics.jsonl", result.history)
+    write_json(context.out / "counts.json", result.counts)
     if result.preflight:
-        write_json(out / FILE_NAME, as_json(result.preflight))
-
-
-def warn_of(context: StageContext, result: TrainingResult) -> None:
-    """Warn of what the curves of a training show."""
-    for symptom in result.summary["symptoms"]:
+        write_json(context.out / FILE_NAME, as_json(result.preflight))
+    for symptom in result.summary.get("symptoms", ()):
         context.warn(str(symptom))
 
 
@@ -97,8 +96,7 @@ def sft(config: SftStage, inputs: Mapping[str, Artifact], context: StageContext)
     rows = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration)
     result = train_sft(model, rows, config.training, training_run(context))
     write_model(model, config, inputs["model"], context.out)
-    write_history(context.out, result)
-    warn_of(context, result)
+    write_history(context, result)
     context.note("loss", round(result.history[-1]["loss"], 4))
 
 
@@ -132,8 +130,7 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
     trained, result = train_reward(fresh, rows, heldout, config.training, training_run(context))
     trained = merged(trained, config, inputs["model"], context.out)
     save_reward_model(trained, context.out)
-    write_history(context.out, result)
-    warn_of(context, result)
+    write_history(context, result)
     evaluation = checked(trained, as_comparisons(rows), as_comparisons(heldout))
     evaluation |= evaluated(result.summary) if evaluation["annotated"] else {}
     write_json(context.out / "evaluation.json", evaluation)

@@ -80,7 +80,7 @@ def pack_answers(answers: Answers, chosen: Sequence[int], tokens_at_once: int, d
 def signs(answers: Answers, scores: Sequence[float]) -> dict[str, float]:
     """What shows that answers go wrong: shares of the empty and of the commonest, and whether score follows length.
 
-    `commonest` is the chance that another answer of the batch is the commonest one; `score_length` a correlation, 0 where
+    `commonest` is the chance that another answer of the batch is the commonest one; `length_correlation` a correlation, 0 where
     either never changes.
     """
     lengths = [len(tokens) for tokens in answers.tokens]
@@ -93,5 +93,5 @@ def signs(answers: Answers, scores: Sequence[float]) -> dict[str, float]:
         "empty": sum(done and length == 1 for done, length in zip(answers.finished, lengths, strict=True))
         / len(lengths),
         "commonest": (most - 1) / max(1, len(lengths) - 1),
-        "score_length": together,
+        "length_correlation": together,
     }

@@ -347,6 +347,10 @@ class Constraint(Record):
         return self
 
 
+NOTHING_WATCHED = "there are no prompts to choose the best policy on"
+WATCH = "give the stage the input `watched`, prompts that are not trained on, or leave `keep` at its defaults"
+
+
 class Keeping(Record):
     """Which policy of a training is handed on, by gold measured on prompts that are neither trained nor reported on."""
 
@@ -366,6 +370,11 @@ class Keeping(Record):
     patience: int | None = Field(
         default=None, gt=0, description="measurements without a new best that end the training"
     )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether anything depends on which policy is best."""
+        return self.policy == "best" or self.patience is not None
 
 
 class PpoConfig(Record):

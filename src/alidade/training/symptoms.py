@@ -95,7 +95,7 @@ def _value_blow_up(curves: Curves) -> str:
 
 
 def _score_follows_length(curves: Curves) -> str:
-    first, now = curves[0]["score_length"], fmean(_recent(curves, "score_length"))
+    first, now = curves[0]["length_correlation"], fmean(_recent(curves, "length_correlation"))
     if now < FOLLOWS or now - first < FOLLOWS_MORE:
         return ""
     return f"the correlation of an answer's score with its length rose from {first:.2f} to {now:.2f}"
@@ -194,7 +194,7 @@ SYMPTOMS = (
     ),
     Symptom(
         "score follows length",
-        ("score_length",),
+        ("length_correlation",),
         "the reward model prefers long answers, and the policy has found out",
         "compare the reward model with `length_only` in its evaluation; then raise `training.kl.beta` or lower "
         "`training.drawing.max_new_tokens`",

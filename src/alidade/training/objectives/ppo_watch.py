@@ -18,7 +18,7 @@ from alidade.training.losses import kl_k1
 from alidade.training.reward_model import RewardModel
 from alidade.training.rewards import Scorer
 from alidade.training.rollouts import Answers, pack_answers, roll_out
-from alidade.training.settings import Keeping, PpoConfig
+from alidade.training.settings import NOTHING_WATCHED, WATCH, Keeping, PpoConfig
 from alidade.training.watching import Asked
 
 
@@ -28,12 +28,9 @@ def check_watch(asked: Asked, gold: Scorer | None, keep: Keeping) -> None:
     Raises:
         UsageError: when one of them is missing.
     """
-    chooses = keep.policy == "best" or keep.patience is not None or bool(asked.watched)
+    chooses = keep.chooses or bool(asked.watched)
     if chooses and len(asked.choosing) < 2:
-        raise UsageError(
-            "there are no prompts to choose the best policy on",
-            hint="give the stage the input `watched`, prompts that are not trained on, or leave `keep` at its defaults",
-        )
+        raise UsageError(NOTHING_WATCHED, hint=WATCH)
     if chooses and gold is None:
         raise UsageError(
             "nothing says which policy is best",
