@@ -114,6 +114,17 @@ def test_training_on_one_base_is_training_apart(kept):
             assert torch.allclose(weight, expected, atol=1e-5), name
 
 
+def test_the_value_network_trains_adapters_of_its_own(kept):
+    networks = on_one_base(kept)
+    mine = {name: weight for name, weight in networks.value.named_parameters() if weight.requires_grad}
+    theirs = dict(networks.reward.module.named_parameters())
+    assert sum("lora_" in name for name in mine) == sum("lora_" in name for name in theirs) > 0
+    assert all(weight is not theirs[name] for name, weight in mine.items())
+    before = {name: weight.detach().clone() for name, weight in mine.items()}
+    train_ppo(networks, prompts(), CFG, TrainingRun(seed=1))
+    assert not any(torch.equal(weight, before[name]) for name, weight in mine.items())
+
+
 def valued(networks):
     """The value network in the reward model's place."""
     return replace(networks.reward, module=networks.value)

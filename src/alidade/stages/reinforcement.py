@@ -111,7 +111,7 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
     check_method(config, inputs)
 
 
-@stage("ppo", version=3, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
+@stage("ppo", version=4, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
 def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
     reinforce(config, config.training, inputs, context)
