@@ -11,6 +11,7 @@ from alidade.errors import TrainingStopped, UsageError
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Conversation, Prompt
+from alidade.stages.reinforcement import _gold
 from alidade.training.experience import Networks
 from alidade.training.fit import StepReport, TrainingRun
 from alidade.training.lm import prepare
@@ -230,6 +231,13 @@ def test_the_proxy_is_bounded_where_training_bounds_the_score(normalise, most):
         nets, [("choosing", one) for one in asked("choose", 2)], by_length, cfg.model_copy(update={"shape": shape}), 0
     )
     assert [row["proxy_reward"] for row in watch()] == pytest.approx([most] * 2, rel=1e-2)
+
+
+def test_the_gold_judge_is_asked_only_where_it_knows_every_prompt():
+    known = [Prompt(id="k", conversation=Conversation.ask("what"), about={"item": "bread"})]
+    assert _gold(Asked(known, known)) is not None
+    assert _gold(Asked(known, asked("choose", 2))) is None
+    assert _gold(Asked(known, known, asked("report", 2))) is None
 
 
 def test_adapters_are_kept_too():
