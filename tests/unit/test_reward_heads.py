@@ -11,6 +11,7 @@ from alidade.errors import DataError, ModelError
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Prompt, Ranking
+from alidade.stages.training import evaluated
 from alidade.training.choices import comparison_likelihood, tie_share
 from alidade.training.fit import TrainingRun
 from alidade.training.heads import Heads, HeadWeights, heads_for
@@ -103,6 +104,14 @@ def test_a_saved_ensemble_scores_the_same_and_has_mean_0_and_spread_1(model, com
     assert again.probability(0.4, 0.4) == 0.5
     assert again.probability(0.9, 0.4) == pytest.approx(1 - again.probability(0.4, 0.9))
     assert again.probability(0.9, 0.4) > 0.5
+
+
+def test_held_out_rows_that_are_all_too_long_are_no_calibration_but_what_was_fitted_is_kept(model):
+    rows = [comparison(n, "a a c", "b") for n in range(8)]
+    longer = [comparison(9, "a " * 200, "b " * 200)]
+    _, result = trained(model, rows, longer, length_bias="removed")
+    assert set(evaluated(result.summary)) == {"length"}
+    assert set(evaluated(trained(model, rows, rows)[1].summary)) == {"calibration", "temperature", "length_correlation"}
 
 
 def test_length_explains_nothing_where_no_judgement_depends_on_it():

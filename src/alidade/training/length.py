@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from alidade.training.calibration import minimum
 from alidade.training.judgements import AnswerGroup, collate_choices
 from alidade.training.losses import Choices, choice_loss
 
@@ -67,18 +68,12 @@ def _of_head(choices: Choices, head: int) -> Choices:
 
 
 def _slope(standard: Tensor, choices: Choices, log_tie: Tensor | None) -> float:
-    """By thirds: the loss is convex in the slope, so it is flat if it is at three places."""
+    """The loss is convex in the slope, so it is flat if it is at three places."""
 
     def loss(slope: float) -> float:
         return float(choice_loss(standard * slope, choices, log_tie))
 
-    low, high, level = -STEEPEST, STEEPEST, loss(0.0)
-    if max(loss(low), loss(high)) - level <= FLAT * (1 + abs(level)):
+    level = loss(0.0)
+    if max(loss(-STEEPEST), loss(STEEPEST)) - level <= FLAT * (1 + abs(level)):
         return 0.0
-    for _ in range(60):
-        third = (high - low) / 3
-        if loss(low + third) <= loss(high - third):
-            high -= third
-        else:
-            low += third
-    return (low + high) / 2
+    return minimum(loss, -STEEPEST, STEEPEST)
