@@ -81,6 +81,8 @@ class Bench:
         """A scan of all settings, then the repeats, each of a size that fits the time for one measurement."""
         scan = {side: {name: self._scanned(side, task, name) for name in settings} for side, settings in _sides(task)}
         working = {name: [run] for name, run in scan["peer"].items() if run}
+        if not working or not all(scan["ours"].values()):
+            sys.exit(f"error: {task.name}: a setting of ours, or every setting of the peer, failed; see above")
         chosen = list(dict.fromkeys([*list(working)[:1], fastest(working), leanest(working)]))
         runs: dict[str, dict[str, list[Any]]] = {
             "ours": {name: [] for name in task.ours},

@@ -47,11 +47,15 @@ def leanest(runs: Mapping[str, Runs]) -> str:
 
 
 def summary(task: Task, ours: Mapping[str, Runs], peer: Mapping[str, Runs]) -> dict[str, Any]:
-    """One task's entry: speeds in tokens a second, memory in MB, ratios with their ranges, and whether the goals hold."""
+    """One task's entry: speeds in tokens a second, memory in MB, ratios with their ranges, and whether the goals hold.
+
+    Where the peer's default fails, the next setting stands in for it and is named.
+    """
     default, best, lean = next(iter(peer)), fastest(peer), leanest(peer)
     entry: dict[str, Any] = {
         "peer": task.peer_module,
         "ours": spread([speed(run) for run in ours["speed"]]),
+        "peer_default_setting": default,
         "peer_default": spread([speed(run) for run in peer[default]]),
         "peer_best": spread([speed(run) for run in peer[best]]),
         "peer_best_setting": best,
