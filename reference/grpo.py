@@ -7,7 +7,6 @@ no stop token. GRPO's KL penalty is a term of the loss; the others' is part of t
 from __future__ import annotations
 
 import torch
-from reference.ppo import log_probs
 
 from reference import ppo
 
@@ -58,7 +57,7 @@ def loss(policy, answers, old, near, advantages, how):
     """
     total, count = 0.0, 0
     for (prompt, answer), was, reference, advantage in zip(answers, old, near, advantages, strict=True):
-        new = log_probs(policy, prompt, answer, how["temperature"])
+        new = ppo.log_probs(policy, prompt, answer, how["temperature"])
         for step in range(len(answer)):
             ratio = torch.exp(new[step] - was[step])
             bounded = torch.clamp(ratio, 1 - how["clip"], 1 + how["clip"])

@@ -84,6 +84,8 @@ class Bench:
             for side, settings in _sides(task)
         }
         working = {name: [run] for name, run in scan["peer"].items() if run}
+        if not working or not all(scan["ours"].values()):
+            sys.exit(f"error: {task.name}: a setting of ours, or every setting of the peer, failed; see above")
         chosen = list(dict.fromkeys([*list(working)[:1], fastest(working)]))
         runs: dict[str, dict[str, list[Any]]] = {"ours": {"speed": []}, "peer": {name: [] for name in chosen}}
         for _ in range(repeats):

@@ -49,7 +49,8 @@ def leanest(runs: Mapping[str, Runs]) -> str:
 def summary(task: Task, ours: Runs, peer: Mapping[str, Runs], scan: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """One task's entry: speeds in tokens a second, memory in MB, ratios with their ranges, and whether the goals hold.
 
-    Speeds are those of the repeats; the least memory of either side is that of its one run in the scan.
+    Speeds are those of the repeats; the least memory of either side is that of its one run in the scan. Where the peer's
+    default fails, the next setting stands in for it and is named.
     """
     default, best = next(iter(peer)), fastest(peer)
     working = {name: [run] for name, run in scan["peer"].items() if run}
@@ -57,6 +58,7 @@ def summary(task: Task, ours: Runs, peer: Mapping[str, Runs], scan: Mapping[str,
     entry: dict[str, Any] = {
         "peer": task.peer_module,
         "ours": spread([speed(run) for run in ours]),
+        "peer_default_setting": default,
         "peer_default": spread([speed(run) for run in peer[default]]),
         "peer_best": spread([speed(run) for run in peer[best]]),
         "peer_best_setting": best,

@@ -12,10 +12,11 @@ from alidade.models.render import Renderer
 from alidade.records import Conversation, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
+from alidade.training.heads import ONE_HEAD, Heads
 from alidade.training.lm import prepare
 from alidade.training.lora import add_lora, merge_lora, twin, weight_bytes
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
-from alidade.training.packing import Tree
+from alidade.training.packing import Tree, pack_trees
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import (
     ADAPTER,
@@ -55,15 +56,19 @@ def base(hidden=64):
 @pytest.fixture
 def kept(tmp_path):
     """A reward model trained with adapters on the base, merged, and its adapters beside it."""
-    module = add_lora(new_reward_model(base(), 0).module, LoraConfig(rank=2), seed=5)
+    return keep(tmp_path, ONE_HEAD)
+
+
+def keep(tmp_path, heads):
+    module = add_lora(new_reward_model(base(), 0, heads).module, LoraConfig(rank=2), seed=5)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, weight in module.named_parameters():
             if "lora_B" in name:
                 weight.copy_(torch.randn(weight.shape, generator=generator) / 4)
-    reward = RewardModel(module, base().tokenizer, base().renderer, 64).normalised(0.3, 1.7)
     save_adapter(module, tmp_path / ADAPTER, base="b" * 64)
-    plain = RewardModel(merge_lora(module), reward.tokenizer, reward.renderer, 64).normalised(0.3, 1.7)
+    model = base()
+    plain = RewardModel(merge_lora(module), model.tokenizer, model.renderer, 64, heads=heads).normalised(0.3, 1.7)
     save_reward_model(plain, tmp_path)
     return tmp_path
 
@@ -114,6 +119,17 @@ def test_training_on_one_base_is_training_apart(kept):
             assert torch.allclose(weight, expected, atol=1e-5), name
 
 
+def test_the_value_network_trains_adapters_of_its_own(kept):
+    networks = on_one_base(kept)
+    mine = {name: weight for name, weight in networks.value.named_parameters() if weight.requires_grad}
+    theirs = dict(networks.reward.module.named_parameters())
+    assert sum("lora_" in name for name in mine) == sum("lora_" in name for name in theirs) > 0
+    assert all(weight is not theirs[name] for name, weight in mine.items())
+    before = {name: weight.detach().clone() for name, weight in mine.items()}
+    train_ppo(networks, prompts(), CFG, TrainingRun(seed=1))
+    assert not any(torch.equal(weight, before[name]) for name, weight in mine.items())
+
+
 def valued(networks):
     """The value network in the reward model's place."""
     return replace(networks.reward, module=networks.value)
@@ -138,6 +154,23 @@ def test_kept_adapters_score_as_the_merged_reward_model_does(kept):
     assert (adapted.mean, adapted.std) == (merged.mean, merged.std)
     for ours, theirs in zip(score_trees(adapted, TREES), score_trees(merged, TREES), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_an_ensemble_kept_as_adapters_scores_as_merged_and_the_value_starts_as_its_mean(tmp_path):
+    attributes, centres = ("overall", "helpful"), (0.1, -0.2, 0.4, 0.3)
+    heads = Heads(attributes=attributes, members=2, weights=(0.25, 0.75), centres=centres, combine="worst")
+    networks = on_one_base(keep(tmp_path, heads))
+    merged = load_reward_model(tmp_path, torch.float32)
+    assert (networks.reward.heads, merged.heads) == (heads, heads)
+    for ours, theirs in zip(score_trees(networks.reward, TREES), score_trees(merged, TREES), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+    packed = pack_trees(TREES)
+    of_the_mean = replace(merged, heads=heads.model_copy(update={"combine": "mean"}))
+    assert torch.allclose(networks.values_to_the_end(packed)[1], of_the_mean.scores(packed), atol=1e-5)
+    trained = {name for name, weight in networks.value.named_parameters() if weight.requires_grad}
+    assert any("lora_" in name for name in trained)
+    assert any(name.endswith("score.weight") for name in trained)
+    assert len(train_ppo(networks, prompts(), CFG, TrainingRun(seed=1)).history) == CFG.iterations
 
 
 def test_a_twin_of_a_trainable_network_shares_nothing_and_of_a_frozen_one_all_that_is_frozen():

@@ -227,6 +227,10 @@ def test_a_base_for_a_whole_model_is_refused(base):
     assert "no adapter" in refusal(base, base=base).what
 
 
+def test_an_adapter_is_not_merged_into_rounded_weights(adapter):
+    assert "exact weights" in refusal(adapter, quantised="4bit").what
+
+
 def test_four_bits_without_bitsandbytes_or_a_gpu_are_refused_with_the_line_that_helps(base):
     with pytest.raises(MissingExtra, match="4 bits") as caught:
         load(base, quantised="4bit")

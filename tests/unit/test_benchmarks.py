@@ -66,6 +66,22 @@ def test_a_measurement_covers_what_fits_its_time_within_its_sizes(tmp_path):
     assert bench._fitting(task, {"size": 32, "seconds": 300}) == 32
 
 
+@pytest.mark.parametrize("failing", ["ours", "peer"])
+def test_a_side_that_fails_ends_the_comparison_in_words(tmp_path, monkeypatch, failing):
+    bench = Bench(tmp_path, tmp_path, "tuned", seconds=60)
+    monkeypatch.setattr(bench, "measure", lambda side, *_: None if side == failing else run(10, 1, 5))
+    with pytest.raises(SystemExit, match="sft: a setting of ours, or every setting of the peer, failed"):
+        bench.compare(Task("sft", (1, 2), {"speed": {}}, {"default": {}, "quick": {}}), repeats=1)
+
+
+def test_what_stands_in_for_a_default_that_fails_is_named(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, tmp_path, "tuned", seconds=60)
+    sides = {"default": {"fails": True}, "quick": {}}
+    monkeypatch.setattr(bench, "measure", lambda side, task, how: None if "fails" in how else run(10, 1, 5))
+    entry = bench.compare(Task("sft", (1, 2), {"speed": {}}, sides), repeats=1)
+    assert entry["peer_default_setting"] == "quick"
+
+
 def test_every_task_has_a_speed_and_a_default_and_settings_that_are_json():
     for task in tasks(rows=800, rounds=3, iterations=4):
         assert "speed" in task.ours

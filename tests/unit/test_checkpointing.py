@@ -101,6 +101,21 @@ def test_a_training_without_it_that_follows_is_not_touched():
     assert all("forward" not in vars(layer) for layer in unwrapped(module).model.layers)
 
 
+def test_a_forward_that_someone_put_on_a_layer_stays():
+    module, calls = llama(), []
+    layer = module.model.layers[1]
+    plain = layer.forward
+
+    def hooked(*given, **named):
+        calls.append(1)
+        return plain(*given, **named)
+
+    layer.forward = hooked
+    gradients(module, checkpointing=True)
+    assert len(calls) == 2
+    assert layer.forward is hooked
+
+
 def test_a_model_without_known_layers_is_refused_in_words():
     module = llama()
     module.model.layers = nn.ModuleList()

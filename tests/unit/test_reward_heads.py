@@ -1,6 +1,7 @@
 """Reward models of several heads: what they learn, how they are kept, what is made of them."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from alidade.errors import DataError, ModelError
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Prompt, Ranking
-from alidade.training.choices import tie_share
+from alidade.stages.training import evaluated
+from alidade.training.choices import comparison_likelihood, tie_share
 from alidade.training.fit import TrainingRun
 from alidade.training.heads import Heads, HeadWeights, heads_for
-from alidade.training.judgements import AnswerGroup, collate_groups, group_rows
+from alidade.training.judgements import AnswerGroup, Placed, collate_groups, group_rows
+from alidade.training.length import fit_length
 from alidade.training.lm import prepare
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.reward import train_reward
@@ -101,6 +104,31 @@ def test_a_saved_ensemble_scores_the_same_and_has_mean_0_and_spread_1(model, com
     assert again.probability(0.4, 0.4) == 0.5
     assert again.probability(0.9, 0.4) == pytest.approx(1 - again.probability(0.4, 0.9))
     assert again.probability(0.9, 0.4) > 0.5
+
+
+def test_held_out_rows_that_are_all_too_long_are_no_calibration_but_what_was_fitted_is_kept(model):
+    rows = [comparison(n, "a a c", "b") for n in range(8)]
+    longer = [comparison(9, "a " * 200, "b " * 200)]
+    _, result = trained(model, rows, longer, length_bias="removed")
+    assert set(evaluated(result.summary)) == {"length"}
+    assert set(evaluated(trained(model, rows, rows)[1].summary)) == {"calibration", "temperature", "length_correlation"}
+
+
+def test_length_explains_nothing_where_no_judgement_depends_on_it():
+    short, long = AnswerGroup([5], [[6, 7], [8, 9]]), AnswerGroup([6], [[6, 7, 8], [8, 9, 7]])
+    short.compare(0, 1, 1.0, 1.0)
+    long.compare(0, 1, 0.3, 0.3)
+    for groups in ([short], [short, long]):
+        assert fit_length(groups).slopes == (0.0,)
+        assert not fit_length(groups).explains_all
+
+
+def test_a_head_that_nothing_is_judged_for_has_no_slope_of_length():
+    group = AnswerGroup([5], [[6, 7], [8]])
+    group.add(Placed((0, 1), comparison_likelihood(0.8), (1.0, 0.0)), [])
+    judged, unjudged = fit_length([group]).slopes
+    assert judged == pytest.approx(math.log(4) / 2, abs=1e-6)
+    assert unjudged == 0.0
 
 
 def test_the_value_network_starts_as_the_mean_of_the_heads(model):

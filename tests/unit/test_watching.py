@@ -1,15 +1,17 @@
 """Policies measured while they train: what is kept, by which prompts, and that watching changes nothing."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from alidade.errors import UsageError
+from alidade.errors import TrainingStopped, UsageError
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Conversation, Prompt
+from alidade.stages.reinforcement import _gold
 from alidade.training.experience import Networks
 from alidade.training.fit import StepReport, TrainingRun
 from alidade.training.lm import prepare
@@ -206,6 +208,36 @@ def test_the_proxy_of_a_computed_reward_is_not_clipped():
     cfg = cfg.model_copy(update={"shape": cfg.shape.model_copy(update={"unfinished_score": None})})
     rows = Watch(nets, [("choosing", one) for one in asked("choose", 2)], by_length, cfg, 0)()
     assert [row["proxy_reward"] for row in rows] == [50.0, 50.0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [(lambda p, t, f: [1.0], "1 scores to 2 answers"), (lambda p, t, f: [float("nan")] * 2, "no number")],
+)
+def test_a_reward_that_fails_on_watched_prompts_is_said_to(wrong, message):
+    policy = model()
+    nets = Networks(policy, copy.deepcopy(policy.module), wrong, None)
+    with pytest.raises(TrainingStopped, match=message):
+        Watch(nets, [("choosing", one) for one in asked("choose", 2)], by_length, config(1), 0)()
+
+
+@pytest.mark.parametrize(("normalise", "most"), [(False, 3.0), (True, 1e3)])
+def test_the_proxy_is_bounded_where_training_bounds_the_score(normalise, most):
+    nets = networks()
+    nets = replace(nets, reward=nets.reward.normalised(-1e6, 1e3))
+    cfg = config(1)
+    shape = cfg.shape.model_copy(update={"unfinished_score": None, "normalise": normalise})
+    watch = Watch(
+        nets, [("choosing", one) for one in asked("choose", 2)], by_length, cfg.model_copy(update={"shape": shape}), 0
+    )
+    assert [row["proxy_reward"] for row in watch()] == pytest.approx([most] * 2, rel=1e-2)
+
+
+def test_the_gold_judge_is_asked_only_where_it_knows_every_prompt():
+    known = [Prompt(id="k", conversation=Conversation.ask("what"), about={"item": "bread"})]
+    assert _gold(Asked(known, known)) is not None
+    assert _gold(Asked(known, asked("choose", 2))) is None
+    assert _gold(Asked(known, known, asked("report", 2))) is None
 
 
 def test_adapters_are_kept_too():

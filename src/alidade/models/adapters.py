@@ -58,7 +58,7 @@ def named_base(folder: Path) -> str:
 
 
 def put_on(module: nn.Module, folder: Path) -> nn.Module:
-    """`module`, frozen, with the adapter in `folder`; a saved head of a classifier is put in place and stays trainable.
+    """`module`, frozen, with the adapter in `folder`; the adapter, and a saved head of a classifier, can be trained further.
 
     Raises:
         ModelError: when the adapter cannot be read or does not fit: another architecture, another vocabulary.
@@ -77,6 +77,7 @@ def put_on(module: nn.Module, folder: Path) -> nn.Module:
                 where=str(folder),
                 hint="train an adapter of another kind, such as LoRA",
             )
+        config.inference_mode = False  # the folder says it is for use, which would freeze the adapter too
         if head is not None:
             # With a task peft would wrap the head and keep a second one.
             config.task_type = config.modules_to_save = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -192,11 +192,14 @@ def load(
 
     Raises:
         ModelError: when there is no such model, its tokenizer is missing or does not fit it, or it cannot be packed; for an
-            adapter also when its base is missing or is not the one that it was trained on.
+            adapter also when its base is missing, is not the one that it was trained on, or is to be of 4 bits.
         MissingExtra: when 4-bit weights are asked for where they cannot be.
     """
     source = str(path_or_id)
     if is_adapter(Path(source)):
+        if quantised != "no":
+            hint = "load it as it is and save it, then load what was saved"
+            raise ModelError("an adapter is merged into exact weights, not into rounded ones", where=source, hint=hint)
         return _load_adapter(Path(source), base, dtype=dtype, attention=attention)
     if base is not None:
         raise ModelError("a base was named for what is no adapter", where=source, hint="leave the base out")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from alidade.training.experience import Networks
     from alidade.training.fit import TrainingResult
     from alidade.training.reward_model import RewardModel
+    from alidade.training.rewards import Scorer
     from alidade.training.watching import Asked
 
 READS = {
@@ -131,7 +132,7 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
     check_method(config, inputs)
 
 
-@stage("ppo", version=3, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
+@stage("ppo", version=4, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
 def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
     reinforce(config, config.training, inputs, context)
@@ -159,23 +160,28 @@ def reinforce(
     config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], context: StageContext
 ) -> None:
     """Train the policy; write it and its curves, and warn of what they look like."""
-    from alidade.stages.reward_check import gold_utility
     from alidade.training.objectives.ppo import train_ppo
     from alidade.training.rewards import REWARDS, check_prompts
 
     asked = _asked(inputs)
     for source in config.sources.values():
         if source.verify:
-            check_prompts(REWARDS.get(source.verify), [*asked.trained, *(prompt for _, prompt in asked.watched)])
+            check_prompts(REWARDS.get(source.verify), asked.everything)
     networks = _networks(config, training, inputs, context.seed)
     mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
-    gold = gold_utility if all("item" in prompt.about for prompt in asked.trained) else None
-    result = train_ppo(networks, asked, training, training_run(context), gold=gold, mixed=mixed)
+    result = train_ppo(networks, asked, training, training_run(context), gold=_gold(asked), mixed=mixed)
     write_model(networks.policy, config, inputs["policy"], context.out)
     write_history(context, result)
     _write_watched(result, training, context)
     for name in ("proxy_reward", "kl"):
         context.note(name, round(result.history[-1][name], 3))
+
+
+def _gold(asked: Asked) -> Scorer | None:
+    """The testbed's judge, where it knows every prompt."""
+    from alidade.stages.reward_check import gold_utility
+
+    return gold_utility if all("item" in prompt.about for prompt in asked.everything) else None
 
 
 def _asked(inputs: Mapping[str, Artifact]) -> Asked:

@@ -132,17 +132,19 @@ def reward(config: RewardStage, inputs: Mapping[str, Artifact], context: StageCo
     save_reward_model(trained, context.out)
     write_history(context, result)
     evaluation = checked(trained, as_comparisons(rows), as_comparisons(heldout))
-    evaluation |= evaluated(result.summary) if evaluation["annotated"] else {}
+    evaluation |= evaluated(result.summary)
     write_json(context.out / "evaluation.json", evaluation)
     if evaluation["annotated"]:
         context.note("accuracy_on_annotated", evaluation["annotated"]["accuracy"]["mean"])
 
 
 def evaluated(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training found out about its reward model beside its accuracy."""
+    """What a training found out about its reward model beside its accuracy; what it fitted also without held-out rows."""
     report = summary["heldout"]
-    found = {"calibration": report["bins"], "temperature": report["temperature"]}
-    found["length_correlation"] = report["length_correlation"]
+    found: dict[str, Any] = {}
+    if report["decided"]:
+        found = {"calibration": report["bins"], "temperature": report["temperature"]}
+        found["length_correlation"] = report["length_correlation"]
     return found | {name: summary[name] for name in ("length", "tie_strength") if name in summary}
 
 

@@ -64,14 +64,18 @@ def length_correlation(pairs: Sequence[Judged]) -> float:
 
 def fit_temperature(pairs: Sequence[Judged]) -> float:
     """The temperature in [1/64, 64] with the least cross-entropy, which is convex in its inverse."""
-    low, high = 1 / 64, 64.0
+    return 1 / minimum(lambda inverse: cross_entropy(pairs, 1 / inverse), 1 / 64, 64.0)
+
+
+def minimum(loss: Callable[[float], float], low: float, high: float) -> float:
+    """Where a convex `loss` is least between `low` and `high`, by thirds."""
     for _ in range(60):
         third = (high - low) / 3
-        if cross_entropy(pairs, 1 / (low + third)) <= cross_entropy(pairs, 1 / (high - third)):
+        if loss(low + third) <= loss(high - third):
             high -= third
         else:
             low += third
-    return 2 / (low + high)
+    return (low + high) / 2
 
 
 def calibration_bins(pairs: Sequence[Judged]) -> list[dict[str, float]]:

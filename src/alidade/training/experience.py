@@ -229,8 +229,9 @@ def next_beta(beta: float, kl: float, answers: int, control: KlControl) -> float
 def measure(answers: Answers, judged: Judgement, experience: Experience, cfg: PpoConfig) -> dict[str, float]:
     """The curves' values of one batch of answers; KL and length are per answer, entropy per token."""
     count = len(answers.tokens)
+    worth = final_scores(judged.scores, answers.finished, cfg.shape)
     row = {
-        "proxy_reward": float(final_scores(judged.scores, answers.finished, cfg.shape).mean()),
+        "proxy_reward": float(worth.mean()),
         "score": float(judged.scores.mean()),
         "kl": float(kl_k1(judged.log_probs, judged.reference).sum()) / count,
         "kl_k3": float(kl_k3(judged.log_probs, judged.reference).sum()) / count,
@@ -239,9 +240,9 @@ def measure(answers: Answers, judged: Judgement, experience: Experience, cfg: Pp
         "entropy": float(judged.entropy.mean()),
         "engine_gap": engine_gap(answers, judged.log_probs),
     }
-    row |= signs(answers, final_scores(judged.scores, answers.finished, cfg.shape).tolist())
+    row |= signs(answers, worth.tolist())
     if cfg.baseline in ("group", "leave-one-out"):
-        groups = final_scores(judged.scores, answers.finished, cfg.shape).reshape(-1, cfg.drawing.answers_per_prompt)
+        groups = worth.reshape(-1, cfg.drawing.answers_per_prompt)
         row["tied_groups"] = float((groups == groups[:, :1]).all(dim=1).float().mean())
     if cfg.shape.truncated == "mask":
         cut = [len(tokens) for tokens, finished in zip(answers.tokens, answers.finished, strict=True) if not finished]

@@ -21,10 +21,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from alidade.training.calibration import minimum
 from alidade.training.judgements import AnswerGroup, collate_choices
 from alidade.training.losses import Choices, choice_loss
 
 STEEPEST = 8.0
+FLAT = 1e-9  # relative; float64 rounding of a sum over judgements stays below it
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ class LengthLead:
 
 
 def fit_length(groups: Sequence[AnswerGroup], log_tie: Tensor | None = None) -> LengthLead:
-    """The most likely slope of each head in [-8, 8], over all judgements about `groups`; the answers give mean and spread."""
+    """The most likely slope of each head in [-8, 8], over all judgements about `groups`; the answers give mean and spread.
+
+    It is 0 where length says nothing: of a head that nothing is judged for, or where all compared answers are equally long.
+    """
     lengths = [len(answer) for group in groups for answer in group.answers]
     mean, std = fmean(lengths), max(pstdev(lengths), 1e-6)
     choices = collate_choices(groups, torch.device("cpu"), torch.float64)
@@ -63,14 +68,12 @@ def _of_head(choices: Choices, head: int) -> Choices:
 
 
 def _slope(standard: Tensor, choices: Choices, log_tie: Tensor | None) -> float:
-    """By thirds: the loss is convex in the slope."""
-    low, high = -STEEPEST, STEEPEST
-    for _ in range(60):
-        third = (high - low) / 3
-        if choice_loss(standard * (low + third), choices, log_tie) <= choice_loss(
-            standard * (high - third), choices, log_tie
-        ):
-            high -= third
-        else:
-            low += third
-    return (low + high) / 2
+    """The loss is convex in the slope, so it is flat if it is at three places."""
+
+    def loss(slope: float) -> float:
+        return float(choice_loss(standard * slope, choices, log_tie))
+
+    level = loss(0.0)
+    if max(loss(-STEEPEST), loss(STEEPEST)) - level <= FLAT * (1 + abs(level)):
+        return 0.0
+    return minimum(loss, -STEEPEST, STEEPEST)

@@ -66,13 +66,17 @@ def _recomputed(model: nn.Module) -> Iterator[None]:
     transformers' own switch works in training mode only, which would bring dropout back.
     """
     layers: list[Any] = _layers(model) if getattr(model, "recomputes_layers", False) else []
+    own = [vars(layer).get("forward") for layer in layers]  # accelerate puts one on layers of quantised weights
     for layer in layers:
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
     try:
         yield
     finally:
-        for layer in layers:
-            del layer.forward
+        for layer, forward in zip(layers, own, strict=True):
+            if forward is None:
+                del layer.forward
+            else:
+                layer.forward = forward
 
 
 def hidden_states(module: nn.Module, packed: Packed) -> Float[Tensor, "tokens width"]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
-from alidade.errors import DataError
+from alidade.errors import AlidadeError, DataError, TrainingStopped
 from alidade.records import Prompt
 from alidade.registry import Registry
 
@@ -86,6 +86,29 @@ def check_prompts(reward: RewardFunction, prompts: Sequence[Prompt]) -> None:
 def score_by(reward: RewardFunction) -> Scorer:
     """The reward function as a scorer of a batch of answers."""
     return lambda prompts, texts, finished: [reward(*one) for one in zip(prompts, texts, finished, strict=True)]
+
+
+def ask(
+    scorer: Scorer, prompts: Sequence[Prompt], texts: Sequence[str], finished: Sequence[bool], where: str
+) -> list[float]:
+    """What `scorer` makes of a batch of answers; whatever goes wrong is said to be at `where`.
+
+    Raises:
+        TrainingStopped: when it gives not one score to each answer.
+        AlidadeError: what the scorer raises.
+    """
+    try:
+        scores = scorer(list(prompts), list(texts), list(finished))
+    except AlidadeError as error:
+        place = ", ".join(part for part in (error.where, where) if part)
+        raise type(error)(error.what, where=place, hint=error.hint) from error
+    if len(scores) != len(texts):
+        raise TrainingStopped(
+            f"a reward gave {len(scores)} scores to {len(texts)} answers",
+            where=where,
+            hint="a reward gives one number to every answer, in their order",
+        )
+    return scores
 
 
 def _last_number(text: str) -> Decimal | None:

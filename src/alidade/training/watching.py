@@ -36,6 +36,11 @@ class Asked:
         """The prompts to measure on, each with the name of its set."""
         return [(name, prompt) for name in (CHOOSING, REPORTING) for prompt in getattr(self, name)]
 
+    @property
+    def everything(self) -> list[Prompt]:
+        """All prompts, trained on or watched."""
+        return [*self.trained, *self.choosing, *self.reporting]
+
 
 class WatchedSource:
     """A source whose policy is measured before the first step, every few units of its position, and at the end.

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alidade.errors import AlidadeError, TrainingStopped
+from alidade.errors import TrainingStopped
 from alidade.models.base import Sampling
 from alidade.models.render import Renderer
 from alidade.records import Prompt
@@ -46,7 +46,7 @@ from alidade.training.objectives.sft import TokenRow
 from alidade.training.packing import Tree, pack_rows, split_by_budget
 from alidade.training.preflight import Checked, as_json, from_json
 from alidade.training.reward_model import RewardModel
-from alidade.training.rewards import Scorer
+from alidade.training.rewards import Scorer, ask
 from alidade.training.rollouts import Answers, Pack, pack_answers, roll_out
 from alidade.training.settings import MAIN_REWARD, PpoConfig
 
@@ -167,18 +167,7 @@ class PpoSource:
     def _ask(self, scorer: Scorer, chosen: Sequence[int], answers: Answers) -> list[float]:
         prompts = [self._task.prompts[chosen[place]] for place in answers.places]
         texts = [self._task.renderer.decode(tokens) for tokens in answers.tokens]
-        try:
-            scores = scorer(prompts, texts, answers.finished)
-        except AlidadeError as error:
-            where = ", ".join(part for part in (error.where, f"iteration {self._iteration}") if part)
-            raise type(error)(error.what, where=where, hint=error.hint) from error
-        if len(scores) != len(texts):
-            raise TrainingStopped(
-                f"a reward gave {len(scores)} scores to {len(texts)} answers",
-                where=f"iteration {self._iteration}",
-                hint="a reward gives one number to every answer, in their order",
-            )
-        return scores
+        return ask(scorer, prompts, texts, answers.finished, f"iteration {self._iteration}")
 
     def _parts(self, answers: Answers, epoch: int) -> list[list[int]]:
         """The answers of each minibatch of an epoch that are learned from; those to one prompt stay together and share it."""

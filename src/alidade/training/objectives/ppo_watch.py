@@ -13,10 +13,11 @@ from alidade.errors import UsageError
 from alidade.models.base import Sampling
 from alidade.records import Prompt
 from alidade.seeds import derive
+from alidade.training.diagnose import check_scores
 from alidade.training.experience import Judgement, Networks, final_scores, judge
 from alidade.training.losses import kl_k1
 from alidade.training.reward_model import RewardModel
-from alidade.training.rewards import Scorer
+from alidade.training.rewards import Scorer, ask
 from alidade.training.rollouts import Answers, pack_answers, roll_out
 from alidade.training.settings import NOTHING_WATCHED, WATCH, Keeping, PpoConfig
 from alidade.training.watching import Asked
@@ -42,8 +43,9 @@ def check_watch(asked: Asked, gold: Scorer | None, keep: Keeping) -> None:
 class Watch:
     """Draws answers of the policy to watched prompts (set, prompt) and scores them; the same seeds each time.
 
-    Each call gives a row per prompt: its `set` and `prompt_id`, and the means over its answers of `gold`, `proxy_reward` (as
-    optimised: clipped, unfinished answers at their fixed score) and `kl` (nats an answer, k1).
+    Each call gives a row per prompt: its `set` and `prompt_id`, and the means over its answers of `gold`, `proxy_reward` (the
+    main reward alone, on one scale all along: unfinished answers at their fixed score, a reward model's scores bounded where
+    training bounds them) and `kl` (nats an answer, k1).
     """
 
     networks: Networks
@@ -62,7 +64,7 @@ class Watch:
         answers = roll_out(policy.module, ids, how, policy.renderer.stop_ids, copies)
         device = next(policy.module.parameters()).device
         packs = pack_answers(answers, range(len(answers.tokens)), self.cfg.updating.tokens_at_once, device)
-        judged = judge(replace(self.networks, value=None), answers, packs, drawing.temperature)
+        judged = judge(replace(self.networks, value=None, more={}), answers, packs, drawing.temperature)
         columns = {
             "gold": torch.tensor(self._ask(self.gold, answers), dtype=torch.float64),
             "proxy_reward": self._proxy(judged, answers),
@@ -75,12 +77,14 @@ class Watch:
         ]
 
     def _proxy(self, judged: Judgement, answers: Answers) -> Tensor:
-        """The main reward's scores, bounded where they are in standard deviations."""
         reward, shape = self.networks.reward, self.cfg.shape
-        if isinstance(reward, RewardModel):
-            scores = judged.scores.clamp(-shape.score_clip, shape.score_clip)
-        else:
+        if not isinstance(reward, RewardModel):
             scores = torch.tensor(self._ask(reward, answers))
+        elif shape.normalise:
+            scores = judged.scores
+        else:
+            scores = judged.scores.clamp(-shape.score_clip, shape.score_clip)
+        check_scores(scores)
         return final_scores(scores, answers.finished, shape)
 
     @staticmethod
@@ -91,4 +95,4 @@ class Watch:
     def _ask(self, scorer: Scorer, answers: Answers) -> list[float]:
         prompts = [self.watched[place][1] for place in answers.places]
         texts = [self.networks.policy.renderer.decode(tokens) for tokens in answers.tokens]
-        return scorer(prompts, texts, answers.finished)
+        return ask(scorer, prompts, texts, answers.finished, "watched prompts")
