@@ -29,6 +29,7 @@ class Mutation:
     new: str
 
 
+REWARD_MODEL = "training/reward_model.py"
 LOSSES, EXPERIENCE, SETTINGS = "training/losses.py", "training/experience.py", "training/settings.py"
 SOURCE, UPDATE = "training/objectives/ppo_source.py", "training/objectives/ppo_update.py"
 ENGINE, RENDER, PPO = "models/engine.py", "models/render.py", "training/objectives/ppo.py"
@@ -39,30 +40,30 @@ MUTATIONS = [
     Mutation("01", "the pad is the stop token", RENDER, "own is not None and own not in self.stop_ids", "own is not None"),
     Mutation("02", "positions run on from row to row", "models/segments.py", "        runs.append(np.arange(tree.prompt))", "        runs.append(np.arange(tree.start, tree.start + tree.prompt))"),
     Mutation("03", "answers go on after the stop token", ENGINE, "stopped = torch.isin(tokens, self._stop)", "stopped = torch.isin(tokens, self._stop) & (written >= self._limit[slots])"),
-    Mutation("04", "the score is read one token early", EXPERIENCE, "hidden_states(networks.reward.module, packed)[packed.ends]", "hidden_states(networks.reward.module, packed)[packed.ends - 1]"),
-    Mutation("05", "a penalty instead of a fixed score", EXPERIENCE, "torch.full_like(clipped, shape.unfinished_score)", "clipped + shape.unfinished_score"),
+    Mutation("04", "the score is read one token early", REWARD_MODEL, "hidden_states(self.module, packed)[packed.ends]", "hidden_states(self.module, packed)[packed.ends - 1]"),
+    Mutation("05", "a penalty instead of a fixed score", EXPERIENCE, "torch.full_like(scores, shape.unfinished_score)", "scores + shape.unfinished_score"),
     Mutation("06", "a value from beyond the end", LOSSES, "torch.where(here, values[:, place], torch.zeros_like(later_value))", "values[:, place]"),
     Mutation("06", "cut answers keep their score", SETTINGS, "default=-1.0, description=\"what replaces", "default=None, description=\"what replaces"),
     Mutation("07", "the score lands one token early", EXPERIENCE, "last = torch.tensor(answers.starts[1:], device=rewards.device) - 1", "last = torch.tensor(answers.starts[1:], device=rewards.device) - 2"),
-    Mutation("08", "room beside short answers is whitened", EXPERIENCE, "advantages = whiten(advantages, mask)", "advantages = whiten(advantages, torch.ones_like(mask))"),
+    Mutation("08", "room beside short answers is whitened", EXPERIENCE, "advantages = whiten(advantages, mask & learned)", "advantages = whiten(advantages, torch.ones_like(mask))"),
     Mutation("08", "the last prompt token is a target", "training/rollouts.py", "[answers.tokens[answer] for answer in members]) for place, members", "[[9, *answers.tokens[answer]] for answer in members]) for place, members"),
     Mutation("09", "the reference knows no temperature", EXPERIENCE, "return token_scores(networks.reference, states, packed.targets, temperature)", "return token_scores(networks.reference, states, packed.targets)"),
     Mutation("09", "the update knows no temperature", UPDATE, "packed.targets, self.temperature)", "packed.targets, 1.0)"),
     Mutation("09", "drawing knows no temperature", SOURCE, "temperature=drawing.temperature,", "temperature=1.0,"),
     Mutation("10", "only the likeliest tokens are drawn", ENGINE, "log_probs = (logits.float() / (temperature or 1.0)).log_softmax(-1)", "logits = logits.float(); log_probs = (logits.masked_fill(logits < logits.topk(200).values[:, -1:], -torch.inf) / (temperature or 1.0)).log_softmax(-1)"),
     Mutation("11", "networks stay in training mode", "training/lm.py", "return module.eval()", "return module"),
-    Mutation("11", "the reward model stays in training mode", PPO, "        prepare(networks.reward.module)\n", ""),
+    Mutation("11", "the reward model stays in training mode", PPO, "        prepare(reward.module)\n", ""),
     Mutation("12", "old log-probabilities are the engine's", EXPERIENCE, "return Experience(judged.log_probs,", "return Experience(torch.tensor([x for row in answers.engine_log_probs for x in row]),"),
     Mutation("12", "the engine is not held to them", "training/diagnose.py", "    if not gap <= allowed:\n        raise TrainingStopped(\n            f\"the sampling", "    if False:\n        raise TrainingStopped(\n            f\"the sampling"),
     Mutation("13", "policy and reference need not be equal", SOURCE, "if self._cfg.must_start_equal:", "if False:"),
     Mutation("13", "the old policy is another", EXPERIENCE, "return Experience(judged.log_probs,", "return Experience(judged.log_probs - 0.01,"),
-    Mutation("14", "raw scores are used", EXPERIENCE, "((raw - networks.reward.mean) / networks.reward.std).to", "raw.to"),
+    Mutation("14", "raw scores are used", REWARD_MODEL, "return (self.heads.combined(self.rows(packed)) - self.mean) / self.std", "return self.heads.combined(self.rows(packed))"),
     Mutation("15", "the head starts smaller by a root", "training/reward_model.py", "/ (width + 1) ** 0.5", "/ (width + 1)"),
-    Mutation("15", "the value head starts at 0", PPO, "    return copy.deepcopy(reward.module)", "    value = copy.deepcopy(reward.module)\n    value.score.weight.data.zero_()\n    return value"),
-    Mutation("16", "the penalty is a reward", EXPERIENCE, "rewards = -in_reward * kl_k1", "rewards = in_reward * kl_k1"),
+    Mutation("15", "the value head starts at 0", PPO, "    return reward.folded()", "    value = reward.folded()\n    value.score.weight.data.zero_()\n    return value"),
+    Mutation("16", "the penalty is a reward", EXPERIENCE, "rewards = -in_reward * estimate(", "rewards = in_reward * estimate("),
     Mutation("16", "the adaptive error is not bounded", EXPERIENCE, "KL_ERROR_BOUND = 0.2", "KL_ERROR_BOUND = 1.0"),
     Mutation("16", "the number of answers does not count", EXPERIENCE, "error * answers / control.horizon", "error / control.horizon"),
-    Mutation("17", "k3 is the reward's penalty", EXPERIENCE, "in_reward * kl_k1(", "in_reward * kl_k3("),
+    Mutation("17", "k3 is the reward's penalty", SETTINGS, "(\"k1\" if self.placement == \"reward\" else \"k3\")", "\"k3\""),
     Mutation("17", "the ratio is not bounded", LOSSES, "(log_probs - old_log_probs).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND).exp()", "(log_probs - old_log_probs).exp()"),
     Mutation("17", "k3 is not bounded", LOSSES, "(other - log_probs).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)", "(other - log_probs)"),
     Mutation("18", "reward whitening removes the mean", LOSSES, "white if shift_mean else white + mean", "white"),
