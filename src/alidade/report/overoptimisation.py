@@ -60,17 +60,7 @@ class Frame:
 def rows(found: Values) -> list[OptimisationRow]:
     """Everything that is shown, in reading order."""
     sizes: Sequence[Values] = found.get("sizes") or ()
-    gains = [
-        end
-        for size in sizes
-        for method, _, _ in METHODS
-        for point in size[method]["curve"]
-        for name in ("gold", "proxy")
-        for end in (point[name]["low"], point[name]["high"])
-    ]
-    return [
-        _row(sizes, method, label, unit, (min([0.0, *gains]), max(gains))) for method, label, unit in METHODS if sizes
-    ]
+    return [_row(sizes, method, label, unit) for method, label, unit in METHODS if sizes]
 
 
 def fits(found: Values) -> list[dict[str, str]]:
@@ -96,9 +86,12 @@ def _named(size: Values) -> str:
     return f"{count:,} comparisons" if count else str(size["name"])
 
 
-def _row(sizes: Sequence[Values], method: Method, label: str, unit: str, span: tuple[float, float]) -> OptimisationRow:
-    furthest = max(sqrt(max(point["kl"], 0.0)) for size in sizes for point in size[method]["curve"]) or 1.0
-    frame = Frame(furthest, *span)
+def _row(sizes: Sequence[Values], method: Method, label: str, unit: str) -> OptimisationRow:
+    points = [point for size in sizes for point in size[method]["curve"]]
+    gains = [point[name][end] for point in points for name in ("gold", "proxy") for end in ("low", "high")]
+    furthest = max(sqrt(max(point["kl"], 0.0)) for point in points) or 1.0
+    low, high = min(0.0, *gains), max(0.0, *gains)
+    frame = Frame(furthest, low, high if high > low else low + 1.0)
     plots = [
         OptimisationPlot(f"{label}, {_named(size)}", _plot(size[method], method, frame), says(size[method], unit))
         for size in sizes
