@@ -1,7 +1,8 @@
 """`python -m benchmarks.training`: measure ours and the peer in turns, and write the results.
 
 First every setting runs once, which says what each is fast and lean at; then ours and the peer's default and fastest run `--repeats`
-times, one after the other and round by round, so that a slow minute of the machine meets both sides.
+times, one after the other and round by round, so that a slow minute of the machine meets both sides. A setting that is very slow here
+(the peer's bf16 on a processor without it) is not run again: its n is 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +35,21 @@ TUNED = {
 }
 
 
+SLOW = 4  # times the time for one measurement
 LIMIT = 1800  # seconds after which a measurement is given up
 
 
 def _sides(task: Task) -> list[tuple[str, Mapping[str, Options]]]:
     return [("ours", task.ours), ("peer", task.peer)]
+
+
+def _worth_a_look(task: Task) -> Task:
+    """The task without the peer's bf16 where the processor has none; its default stays, whatever it takes."""
+    if machine()["bf16_in_hardware"]:
+        return task
+    default = next(iter(task.peer))
+    kept = {name: options for name, options in task.peer.items() if name == default or "bf" not in name}
+    return replace(task, peer=kept)
 
 
 class Bench:
@@ -88,9 +100,13 @@ class Bench:
             sys.exit(f"error: {task.name}: a setting of ours, or every setting of the peer, failed; see above")
         chosen = list(dict.fromkeys([*list(working)[:1], fastest(working)]))
         runs: dict[str, dict[str, list[Any]]] = {"ours": {"speed": []}, "peer": {name: [] for name in chosen}}
+        slow = [name for name in chosen if self._too_slow(task, name, scan["peer"][name])]
+        runs["peer"] |= {name: [scan["peer"][name]] for name in slow}
         for _ in range(repeats):
             for side, settings in runs.items():
                 for name, found in settings.items():
+                    if name in slow:
+                        continue
                     found.append(self._noted(side, task, name, self._size(side, task, name, scan[side][name])))
         return {**summary(task, runs["ours"]["speed"], runs["peer"], scan), "scan": scan}
 
@@ -100,6 +116,9 @@ class Bench:
         if dict(_sides(task))[side][name].get("whole"):
             return most
         return least if scanned is None else self._fitting(task, scanned)
+
+    def _too_slow(self, task: Task, name: str, scanned: Mapping[str, float]) -> bool:
+        return not task.peer[name].get("whole") and scanned["seconds"] > SLOW * self._seconds
 
     def _fitting(self, task: Task, scanned: Mapping[str, float]) -> int:
         least, most = task.sizes
@@ -160,10 +179,11 @@ def main() -> None:
     results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     key = given.shape if given.allocator == "tuned" else f"{given.shape}, system allocator"
     part = results.setdefault(key, {"tasks": {}})
-    part["gradients"] = bench.gradients()
+    if set(given.only) & set(gradients.TASKS):
+        part["gradients"] = bench.gradients()
     for task in tasks(given.rows, given.rounds, given.iterations):
         if task.name in given.only:
-            entry = bench.compare(task, given.repeats)
+            entry = bench.compare(_worth_a_look(task), given.repeats)
             measured = {"date": time.strftime("%Y-%m-%d"), "rows": given.rows, "machine": machine()}
             part["tasks"][task.name] = {**entry, **measured}
             given.out.parent.mkdir(parents=True, exist_ok=True)

@@ -32,8 +32,8 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def ratio(ours: Runs, peer: Runs) -> dict[str, float]:
-    """How many times as fast ours is, of runs that stood next to each other in time."""
-    return spread([speed(one) / speed(other) for one, other in zip(ours, peer, strict=True)])
+    """How many times as fast ours is, of runs that stood next to each other in time, as many as the peer has."""
+    return spread([speed(one) / speed(other) for one, other in zip(ours, peer, strict=False)])
 
 
 def fastest(runs: Mapping[str, Runs]) -> str:
