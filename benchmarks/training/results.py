@@ -32,8 +32,14 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def ratio(ours: Runs, peer: Runs) -> dict[str, float]:
-    """How many times as fast ours is, of runs that stood next to each other in time, as many as the peer has."""
-    return spread([speed(one) / speed(other) for one, other in zip(ours, peer, strict=False)])
+    """How many times as fast ours is, of runs that stood next to each other in time.
+
+    Where the peer has fewer runs, each is held against the median of ours: none of ours is picked.
+    """
+    if len(peer) < len(ours):
+        usual = median(map(speed, ours))
+        return spread([usual / speed(other) for other in peer])
+    return spread([speed(one) / speed(other) for one, other in zip(ours, peer, strict=True)])
 
 
 def fastest(runs: Mapping[str, Runs]) -> str:

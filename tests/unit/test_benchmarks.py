@@ -20,6 +20,11 @@ def test_a_ratio_is_the_median_of_runs_that_stood_next_to_each_other():
     assert ratio(ours, peer) == {"median": 2.0, "low": 2.0, "high": 9.0, "n": 3}
 
 
+def test_a_peer_of_one_run_is_held_against_the_median_of_ours():
+    ours = [run(200, 1, 0), run(90, 1, 0), run(100, 1, 0)]
+    assert ratio(ours, [run(100, 1, 0)]) == {"median": 1.0, "low": 1.0, "high": 1.0, "n": 1}
+
+
 def test_best_is_by_median_speed_and_leanest_by_median_memory():
     peer = {"a": [run(10, 1, 5), run(90, 1, 5), run(10, 1, 5)], "b": [run(20, 1, 9)] * 3}
     assert fastest(peer) == "b"
