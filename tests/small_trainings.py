@@ -16,7 +16,6 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt
 from alidade.training.corpus import TextFile
 from alidade.training.experience import Networks
-from alidade.training.lm import prepare
 from alidade.training.lora import add_lora
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.kto import train_kto
@@ -47,6 +46,7 @@ from alidade.training.settings import (
     SftConfig,
     Updating,
 )
+from alidade.training.trunk import prepare
 from alidade.training.watching import Asked
 
 FAST = OptimiserConfig(learning_rate=5e-3, weight_decay=0.1, schedule="cosine", warmup=0.1)

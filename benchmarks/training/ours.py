@@ -23,7 +23,6 @@ from alidade.records import Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import Objective, TrainingResult, TrainingRun
 from alidade.training.judgements import collate_groups, group_rows
-from alidade.training.lm import prepare
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
@@ -39,6 +38,7 @@ from alidade.training.objectives.sft import render_rows, train_sft
 from alidade.training.packing import pack_rows
 from alidade.training.reward_model import load_reward_model, new_reward_model
 from alidade.training.settings import DpoConfig, GrpoConfig, PpoConfig, RewardConfig, RowLimits, SftConfig
+from alidade.training.trunk import prepare
 from benchmarks.training.process import run, tokens_of
 
 GRADIENT_ROWS = 8

@@ -13,7 +13,6 @@ from alidade.records import Conversation, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.heads import ONE_HEAD, Heads
-from alidade.training.lm import prepare
 from alidade.training.lora import add_lora, merge_lora, twin, weight_bytes
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.packing import Tree, pack_trees
@@ -36,6 +35,7 @@ from alidade.training.settings import (
     PpoConfig,
     Updating,
 )
+from alidade.training.trunk import prepare
 
 TREES = [Tree([5, 6, 7], [[8, 9], [10]]), Tree([11], [[12, 13, 14]])]
 CFG = PpoConfig(

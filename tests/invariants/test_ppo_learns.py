@@ -10,7 +10,6 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.reward import train_reward
 from alidade.training.objectives.sft import train_sft
@@ -27,6 +26,7 @@ from alidade.training.settings import (
     SftConfig,
     Updating,
 )
+from alidade.training.trunk import prepare
 
 COLOURS = ("red", "green", "blue")
 

@@ -15,7 +15,7 @@ from alidade.records import Comparison, Conversation, Demonstration, Prompt
 from alidade.training.experience import Experience, Networks
 from alidade.training.fit import TrainingRun
 from alidade.training.judgements import collate_groups, group_rows
-from alidade.training.lm import answer_scores, hidden_states, prepare, token_scores
+from alidade.training.lm import answer_scores, token_scores
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
@@ -41,6 +41,7 @@ from alidade.training.settings import (
     SftConfig,
     Updating,
 )
+from alidade.training.trunk import hidden_states, prepare
 
 
 def model(dtype=torch.float32):
@@ -88,7 +89,7 @@ def test_scoring_and_training_run_the_same_arithmetic(dtype):
     packed = pack_trees([Tree([5, 6, 7], [[8, 9], [10, 11, 12]]), Tree([9], [[4]])])
 
     def scores():
-        return token_scores(module, hidden_states(module, packed)[packed.predictors], packed.targets, 0.9).log_probs
+        return token_scores(module, hidden_states(module, packed, packed.predictors), packed.targets, 0.9).log_probs
 
     with_gradient = scores()
     with torch.no_grad():
@@ -186,8 +187,8 @@ def test_rows_padded_on_either_side_have_the_log_probabilities_and_scores_of_pac
     reward = new_reward_model(policy, 0)
     answers = answers_of(policy, 1)
     packed = pack_answers(answers, range(8), 10_000, torch.device("cpu"))[0].packed
-    ours = token_scores(policy.module, hidden_states(policy.module, packed)[packed.predictors], packed.targets)
-    scores = answer_scores(reward.module, hidden_states(reward.module, packed)[packed.ends])
+    ours = token_scores(policy.module, hidden_states(policy.module, packed, packed.predictors), packed.targets)
+    scores = answer_scores(reward.module, hidden_states(reward.module, packed, packed.ends))
     rows = [prompt + tokens for prompt, tokens in zip(answers.prompts, answers.tokens, strict=True)]
     width = max(map(len, rows)) + 3
     for row, tokens, log_probs, score in zip(

@@ -9,7 +9,6 @@ from alidade.models.render import Renderer
 from alidade.records import Conversation, Demonstration, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.objectives.ppo import train_ppo
 from alidade.training.objectives.sft import train_sft
 from alidade.training.pretrain import new_model, train_tokenizer
@@ -28,6 +27,7 @@ from alidade.training.settings import (
     SftConfig,
     Updating,
 )
+from alidade.training.trunk import prepare
 
 SEEDS = range(5)
 LEAST = 0.9  # of the reward's maximum, 1

@@ -10,7 +10,6 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Feedback, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.objectives import ppo_source
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.kto import train_kto
@@ -33,6 +32,7 @@ from alidade.training.settings import (
     Updating,
 )
 from alidade.training.symptoms import SYMPTOMS, found_in
+from alidade.training.trunk import prepare
 
 PROMPTS = [Prompt(id=str(place), conversation=Conversation.ask(f"what is {place}")) for place in range(6)]
 

@@ -11,10 +11,10 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from alidade.models.local import LocalModel
 from alidade.training.combined import CombinedReward
 from alidade.training.experience import Judgement, Networks, build_experience
-from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
 from alidade.training.rollouts import Answers, pack_answers
 from alidade.training.settings import Drawing, GrpoConfig, KlControl, ReinforceConfig, RewardShape, RlooConfig, Updating
+from alidade.training.trunk import prepare
 
 PROMPTS = [[5, 6, 7], [8]]
 TOKENS = [[9, 10, 1], [11, 12, 13, 14], [15, 1], [16, 17, 1]]

@@ -10,12 +10,12 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from alidade.training.feedback import FeedbackGroup, ReferencedFeedback, collate_feedback
 from alidade.training.judgements import noise_corrected
-from alidade.training.lm import prepare
 from alidade.training.objectives.kto import AgainstStrays, KtoObjective, reference_point
 from alidade.training.objectives.preference import tree_log_probs
 from alidade.training.packing import Tree
 from alidade.training.settings import Batching, KtoConfig
 from alidade.training.sources import ShuffledRows, Shuffling
+from alidade.training.trunk import prepare
 
 ROWS = [
     ([5, 6, 7], [8, 1], 1.0),

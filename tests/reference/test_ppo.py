@@ -18,11 +18,11 @@ from transformers import (
 from alidade.models.local import LocalModel
 from alidade.training.combined import CombinedReward
 from alidade.training.experience import Experience, Networks, build_experience, judge, learned_from
-from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers
 from alidade.training.settings import KlControl, PpoConfig, RewardShape, Updating
+from alidade.training.trunk import prepare
 
 HOW = {
     "beta": 0.3,

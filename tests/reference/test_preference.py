@@ -8,7 +8,6 @@ from reference.preference import dpo_pair, dpo_ranking, ipo_pair, orpo_pair, pre
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from alidade.training.judgements import AnswerGroup, noise_corrected
-from alidade.training.lm import prepare
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.ipo import IpoLoss
 from alidade.training.objectives.orpo import OrpoLoss
@@ -20,6 +19,7 @@ from alidade.training.objectives.preference import (
 )
 from alidade.training.objectives.simpo import SimpoLoss
 from alidade.training.settings import DpoConfig, IpoConfig, OrpoConfig, SimpoConfig
+from alidade.training.trunk import prepare
 
 COMPARISONS = [
     ([5, 6, 7], [8, 1], [9, 10, 11, 1], 0.75),

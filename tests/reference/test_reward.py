@@ -13,9 +13,9 @@ from transformers import (
 )
 
 from alidade.training.judgements import AnswerGroup, collate_groups
-from alidade.training.lm import prepare
 from alidade.training.losses import plackett_luce
 from alidade.training.objectives.reward import RewardObjective
+from alidade.training.trunk import prepare
 
 COMPARISONS = [
     ([5, 6, 7], [8, 1], [9, 10, 11, 1], 0.75),

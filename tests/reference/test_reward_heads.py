@@ -20,9 +20,9 @@ from alidade.training.choices import Reading, tied_comparison_likelihood, tied_r
 from alidade.training.heads import Heads
 from alidade.training.judgements import AnswerGroup, Pair, Placed, collate_groups, ranked_pairs
 from alidade.training.length import LengthLead, fit_length
-from alidade.training.lm import prepare
 from alidade.training.losses import choice_loss
 from alidade.training.objectives.reward import RewardObjective, TieStrength
+from alidade.training.trunk import prepare
 
 HEADS = 3
 # (prompt, left, right, label_prob, tie_prob, margin, a weight for each head)

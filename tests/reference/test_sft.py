@@ -7,9 +7,9 @@ import torch
 from reference.sft import sft_loss
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from alidade.training.lm import prepare
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.packing import pack_rows
+from alidade.training.trunk import prepare
 
 PROMPTS = [[5, 6, 7, 8], [9, 10], [11]]
 ANSWERS = [[12, 13, 1], [14, 1], [15, 16, 17, 18, 1]]

@@ -25,13 +25,13 @@ from alidade.training.feedback import (
     imbalance,
 )
 from alidade.training.fit import TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.objectives.kto import AgainstStrays, KtoObjective, train_kto
 from alidade.training.objectives.preference import tree_log_probs
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.settings import Batching, KtoConfig, ModelShape, OptimiserConfig, RowLimits
 from alidade.training.sources import ShuffledRows, Shuffling
 from alidade.training.symptoms import symptoms
+from alidade.training.trunk import prepare
 
 SETTINGS = {"batching": Batching(epochs=6, rows=8), "optimiser": OptimiserConfig(learning_rate=3e-3)}
 CPU = torch.device("cpu")

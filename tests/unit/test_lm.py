@@ -6,6 +6,7 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadMo
 
 from alidade.training import lm
 from alidade.training.packing import Tree, pack_trees
+from alidade.training.trunk import hidden_states, prepare
 
 
 def llama(**more):
@@ -122,15 +123,15 @@ def test_reading_the_head_with_and_without_gradient_is_the_same_arithmetic():
 
 
 def test_preparing_switches_dropout_off():
-    model = lm.prepare(gpt2(resid_pdrop=0.5, embd_pdrop=0.5, attn_pdrop=0.5).train())
+    model = prepare(gpt2(resid_pdrop=0.5, embd_pdrop=0.5, attn_pdrop=0.5).train())
     packed = pack_trees([Tree([1, 2, 3], [[4, 5]])])
-    assert torch.equal(lm.hidden_states(model, packed), lm.hidden_states(model, packed))
+    assert torch.equal(hidden_states(model, packed, packed.predictors), hidden_states(model, packed, packed.predictors))
 
 
 def test_answer_scores_read_the_classifiers_head():
-    model = lm.prepare(gpt2(GPT2ForSequenceClassification, num_labels=1))
+    model = prepare(gpt2(GPT2ForSequenceClassification, num_labels=1))
     packed = pack_trees([Tree([1, 2, 3], [[4, 5], [6]])])
-    ours = lm.answer_scores(model, lm.hidden_states(model, packed)[packed.ends])
+    ours = lm.answer_scores(model, hidden_states(model, packed, packed.ends))
     plain = gpt2(GPT2ForSequenceClassification, num_labels=1).eval()
     expected = [plain(input_ids=torch.tensor([row])).logits[0, 0].item() for row in ([1, 2, 3, 4, 5], [1, 2, 3, 6])]
     assert ours.tolist() == pytest.approx(expected, abs=1e-5)

@@ -5,12 +5,13 @@ import torch
 
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
-from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.lm import token_scores
 from alidade.training.lora import add_lora, merge_lora
 from alidade.training.packing import Tree, pack_trees
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.settings import LoraConfig, ModelShape
+from alidade.training.trunk import hidden_states, prepare
 
 PACKED = pack_trees([Tree([5, 6, 7], [[8, 9], [10]])])
 
@@ -22,7 +23,7 @@ def model():
 
 
 def scores(module):
-    return token_scores(module, hidden_states(module, PACKED)[PACKED.predictors], PACKED.targets).log_probs
+    return token_scores(module, hidden_states(module, PACKED, PACKED.predictors), PACKED.targets).log_probs
 
 
 def test_fresh_adapters_change_nothing_and_only_they_are_trainable():

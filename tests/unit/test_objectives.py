@@ -9,13 +9,13 @@ from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Ranking
 from alidade.training.fit import TrainingRun
 from alidade.training.judgements import group_rows
-from alidade.training.lm import prepare
 from alidade.training.objectives.reward import train_reward
 from alidade.training.objectives.sft import heldout_nll, render_rows, train_sft
 from alidade.training.packing import Tree
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model, score_trees
 from alidade.training.settings import Batching, ModelShape, OptimiserConfig, RewardConfig, RowLimits, SftConfig
+from alidade.training.trunk import prepare
 
 FAST = OptimiserConfig(learning_rate=1e-2)
 

@@ -21,7 +21,7 @@ from alidade.records import Comparison, Conversation, Demonstration, Prompt
 from alidade.training.experience import Judgement, Networks, build_experience, final_scores, judge
 from alidade.training.fit import TrainingRun, steps
 from alidade.training.judgements import group_rows
-from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.lm import token_scores
 from alidade.training.lora import add_lora
 from alidade.training.losses import clipped_policy_loss, clipped_value_loss, gae, kl_k1, kl_k3, whiten
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
@@ -45,6 +45,7 @@ from alidade.training.settings import (
     RewardShape,
     Updating,
 )
+from alidade.training.trunk import hidden_states, prepare
 
 CPU = torch.device("cpu")
 SMALL = Drawing(prompts=6, answers_per_prompt=2, max_new_tokens=8)
@@ -188,7 +189,7 @@ def test_10_the_engine_draws_from_the_whole_distribution():
     answers = draw(nets)
     mass = 0.0
     packed = pack_answers(answers, [0], 4096, CPU)[0].packed
-    states = hidden_states(nets.policy.module, packed)[packed.predictors[:1]]
+    states = hidden_states(nets.policy.module, packed, packed.predictors[:1])
     for token in range(len(nets.policy.tokenizer)):
         mass += math.exp(token_scores(nets.policy.module, states, torch.tensor([token])).log_probs.item())
     assert mass == pytest.approx(1, abs=1e-4)
@@ -354,7 +355,7 @@ def test_23_no_table_of_logits_is_ever_kept():
     vocabulary = len(policy.tokenizer)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.shape) or tensor, lambda one: one):
-        states = hidden_states(policy.module, packed)[packed.predictors]
+        states = hidden_states(policy.module, packed, packed.predictors)
         token_scores(policy.module, states, packed.targets)
     assert kept
     assert not any(shape[-1] == vocabulary for shape in kept if len(shape) > 1)

@@ -14,7 +14,6 @@ from alidade.seeds import generator
 from alidade.training.diagnose import check_start
 from alidade.training.fit import TrainingRun
 from alidade.training.judgements import collate_groups, group_rows, noise_corrected
-from alidade.training.lm import prepare
 from alidade.training.losses import choice_loss
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.ipo import IpoLoss
@@ -39,6 +38,7 @@ from alidade.training.settings import (
     SimpoConfig,
 )
 from alidade.training.symptoms import symptoms
+from alidade.training.trunk import prepare
 
 SETTINGS = {"batching": Batching(epochs=4, rows=8), "optimiser": OptimiserConfig(learning_rate=3e-3)}
 LOSSES = {

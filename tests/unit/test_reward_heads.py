@@ -17,7 +17,7 @@ from alidade.training.fit import TrainingRun
 from alidade.training.heads import Heads, HeadWeights, heads_for
 from alidade.training.judgements import AnswerGroup, Placed, collate_groups, group_rows
 from alidade.training.length import fit_length
-from alidade.training.lm import prepare
+from alidade.training.lm import answer_scores
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.reward import train_reward
 from alidade.training.packing import Tree
@@ -40,6 +40,7 @@ from alidade.training.settings import (
     RewardConfig,
     Updating,
 )
+from alidade.training.trunk import hidden_states, prepare
 
 FAST = OptimiserConfig(learning_rate=3e-3)
 ASKED = [(Conversation.ask("what"), text) for text in ("a b", "c", "b b c")]
@@ -140,9 +141,7 @@ def test_the_value_network_starts_as_the_mean_of_the_heads(model):
     group.compare(0, 1, 1.0, 1.0)
     packed = collate_groups([group], torch.device("cpu")).packed
     plain = reward.rows(packed) @ torch.full((4,), 0.25) - sum(reward.heads.centres) / 4
-    from alidade.training.lm import answer_scores, hidden_states
-
-    mine = reward.normalised_value(answer_scores(value, hidden_states(value, packed)[packed.ends]))
+    mine = reward.normalised_value(answer_scores(value, hidden_states(value, packed, packed.ends)))
     assert torch.allclose(mine, reward.scores(packed), atol=1e-4)
     assert torch.allclose(mine, (plain - reward.mean) / reward.std, atol=1e-4)
 

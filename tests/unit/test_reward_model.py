@@ -8,11 +8,11 @@ import torch
 from alidade.errors import ModelError
 from alidade.models.local import LocalModel, save_model
 from alidade.models.render import Renderer
-from alidade.training.lm import prepare
 from alidade.training.packing import Tree
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import load_reward_model, new_reward_model, save_reward_model, score_trees
 from alidade.training.settings import ModelShape
+from alidade.training.trunk import prepare
 
 TREES = [Tree([5, 6, 7], [[8, 9], [10]]), Tree([11], [[12, 13, 14]])]
 

@@ -14,13 +14,13 @@ from alidade.records import Conversation, Prompt
 from alidade.stages.reinforcement import _gold
 from alidade.training.experience import Networks
 from alidade.training.fit import StepReport, TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.lora import add_lora
 from alidade.training.objectives.ppo import train_ppo, value_from_reward
 from alidade.training.objectives.ppo_watch import Watch
 from alidade.training.pretrain import new_model, train_tokenizer
 from alidade.training.reward_model import new_reward_model
 from alidade.training.settings import Drawing, Keeping, LoraConfig, ModelShape, OptimiserConfig, PpoConfig, Updating
+from alidade.training.trunk import prepare
 from alidade.training.watching import Asked, WatchedSource
 
 

@@ -112,22 +112,21 @@ def _packed(
     queries = segments.spread_queries(_flat(query))
     keys = segments.spread_keys(_flat(key))
     values = segments.spread_keys(_flat(value))
-    attended = []
-    query_at = key_at = 0
-    for bucket in segments.buckets:
-        rows, key_rows = bucket.count * bucket.queries, bucket.count * bucket.keys
-        attended.append(
-            _bucket_attention(
-                _rectangle(queries[query_at : query_at + rows], bucket.count, width),
-                _rectangle(keys[key_at : key_at + key_rows], bucket.count, width),
-                _rectangle(values[key_at : key_at + key_rows], bucket.count, width),
-                bucket,
-                scale,
-                dropout,
-            )
+    # Split and not sliced: the gradient of a split is one concatenation, that of each slice a whole row of zeros.
+    query_sizes = [bucket.count * bucket.queries for bucket in segments.buckets]
+    key_sizes = [bucket.count * bucket.keys for bucket in segments.buckets]
+    parts = zip(queries.split(query_sizes), keys.split(key_sizes), values.split(key_sizes), strict=True)
+    attended = [
+        _bucket_attention(
+            _rectangle(query_rows, bucket.count, width),
+            _rectangle(key_rows, bucket.count, width),
+            _rectangle(value_rows, bucket.count, width),
+            bucket,
+            scale,
+            dropout,
         )
-        query_at += rows
-        key_at += key_rows
+        for bucket, (query_rows, key_rows, value_rows) in zip(segments.buckets, parts, strict=True)
+    ]
     return segments.collect(torch.cat(attended) if len(attended) > 1 else attended[0]).view(1, length, heads, -1)
 
 

@@ -9,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from alidade.errors import TrainingStopped
-from alidade.training.lm import hidden_states, token_scores
+from alidade.training.lm import token_scores
 from alidade.training.packing import Packed, Tree
 from alidade.training.preflight import Checked
 from alidade.training.reward_model import RewardModel, score_trees
+from alidade.training.trunk import hidden_states
 
 ROUNDING = 1e-5
 PACKING_ROUNDING = {False: 1e-3, True: 0.2}  # nats over the root of the tokens, in full and in half precision
@@ -58,7 +59,7 @@ def check_modes(module: nn.Module, packed: Packed) -> list[Checked]:
     """
 
     def log_probs() -> Tensor:
-        return token_scores(module, hidden_states(module, packed)[packed.predictors], packed.targets).log_probs.detach()
+        return token_scores(module, hidden_states(module, packed, packed.predictors), packed.targets).log_probs.detach()
 
     with torch.no_grad():
         without = log_probs()

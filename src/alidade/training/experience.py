@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from alidade.models.local import LocalModel
-from alidade.training.lm import answer_scores, hidden_states, token_scores
+from alidade.training.lm import answer_scores, token_scores
 from alidade.training.losses import (
     KL_ESTIMATORS,
     gae,
@@ -27,6 +27,7 @@ from alidade.training.reward_model import RewardModel
 from alidade.training.rewards import Scorer
 from alidade.training.rollouts import Answers, Pack, signs
 from alidade.training.settings import MAIN_REWARD, KlControl, PpoConfig, RewardShape
+from alidade.training.trunk import hidden_states
 
 KL_ERROR_BOUND = 0.2
 
@@ -64,8 +65,9 @@ class Networks:
         if self.value is None:
             device = packed.targets.device
             return torch.zeros(len(packed.targets), device=device), torch.zeros(len(packed.ends), device=device)
-        states = hidden_states(self.value, packed)
-        return self._value(states[packed.predictors]), self._value(states[packed.ends])
+        states = hidden_states(self.value, packed, torch.cat([packed.predictors, packed.ends]))
+        values = self._value(states)
+        return values[: len(packed.targets)], values[len(packed.targets) :]
 
     def _value(self, states: Tensor) -> Tensor:
         assert self.value is not None
@@ -118,7 +120,7 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
     cut_values, by_model = whole[0], dict(zip(networks.reward_models, whole[1:], strict=False))
     for pack in packs:
         packed = pack.packed
-        states = hidden_states(networks.policy.module, packed)[packed.predictors]
+        states = hidden_states(networks.policy.module, packed, packed.predictors)
         scored = token_scores(networks.policy.module, states, packed.targets, temperature)
         reference = _reference_log_probs(networks, packed, temperature)
         expected, at_cuts = networks.values_to_the_end(packed)
@@ -134,11 +136,11 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
 
 def _reference_log_probs(networks: Networks, packed: Packed, temperature: float) -> Tensor:
     if networks.reference is not None:
-        states = hidden_states(networks.reference, packed)[packed.predictors]
+        states = hidden_states(networks.reference, packed, packed.predictors)
         return token_scores(networks.reference, states, packed.targets, temperature).log_probs
     adapted: Any = networks.policy.module
     with adapted.disable_adapter():
-        states = hidden_states(adapted, packed)[packed.predictors]
+        states = hidden_states(adapted, packed, packed.predictors)
         return token_scores(adapted, states, packed.targets, temperature).log_probs
 
 

@@ -1,4 +1,4 @@
-"""A network seen as trunk and head: hidden states of a packed row, and what the head makes of them where there is loss.
+"""What a network's head makes of its trunk's states where there is loss.
 
 Logits are formed for the supervised positions only, a chunk at a time, and are never kept: a plain linear head has
 hand-written gradients, any other head is checkpointed.
@@ -6,20 +6,17 @@ hand-written gradients, any other head is checkpointed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from alidade.errors import ModelError
-from alidade.models.attention import attach, unwrapped
+from alidade.models.attention import unwrapped
 from alidade.training.packing import Packed, Tree, pack_trees, split_by_budget
 
 HEAD_ROWS_AT_ONCE = 2048
@@ -31,65 +28,6 @@ class TokenScores:
 
     log_probs: Float[Tensor, " targets"]
     entropy: Float[Tensor, " targets"]
-
-
-def prepare(module: nn.Module, checkpointing: bool = False) -> nn.Module:
-    """Switch `module` to packed attention and its dropout off; gradients do not need training mode.
-
-    With `checkpointing`, a layer keeps its input only and is computed again in the backward pass.
-
-    Source: Chen et al. 2016, arXiv 1604.06174.
-
-    Raises:
-        ModelError: when the architecture does not say what its layers are.
-    """
-    attach(module)
-    model = unwrapped(module)
-    if checkpointing and not _layers(model):
-        raise ModelError(
-            "the architecture does not say which of its parts can be computed again",
-            where=type(model).__name__,
-            hint="leave checkpointing off and lower tokens_at_once",
-        )
-    model.recomputes_layers = checkpointing
-    return module.eval()
-
-
-def _layers(model: nn.Module) -> list[nn.Module]:
-    return [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
-
-
-@contextmanager
-def _recomputed(model: nn.Module) -> Iterator[None]:
-    """Layers that keep nothing but their input for the backward pass.
-
-    transformers' own switch works in training mode only, which would bring dropout back.
-    """
-    layers: list[Any] = _layers(model) if getattr(model, "recomputes_layers", False) else []
-    own = [vars(layer).get("forward") for layer in layers]  # accelerate puts one on layers of quantised weights
-    for layer in layers:
-        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
-    try:
-        yield
-    finally:
-        for layer, forward in zip(layers, own, strict=True):
-            if forward is None:
-                del layer.forward
-            else:
-                layer.forward = forward
-
-
-def hidden_states(module: nn.Module, packed: Packed) -> Float[Tensor, "tokens width"]:
-    """The trunk's last hidden states of a packed row."""
-    model = unwrapped(module)
-    with _recomputed(model):
-        out = model.base_model(
-            input_ids=packed.ids[None],
-            position_ids=packed.segments.position_ids,
-            segments=packed.segments,
-            use_cache=False,
-        )
-    return out.last_hidden_state[0]
 
 
 def _head(module: nn.Module) -> Any:

@@ -27,9 +27,10 @@ from alidade.records import Conversation, Record
 from alidade.seeds import derive
 from alidade.store import explain_invalid, write_json
 from alidade.training.heads import ONE_HEAD, Heads
-from alidade.training.lm import each_answer, head_scores, hidden_states, prepare
+from alidade.training.lm import each_answer, head_scores
 from alidade.training.lora import twin
 from alidade.training.packing import Packed, Tree
+from alidade.training.trunk import hidden_states, prepare
 
 FILE_NAME = "alidade-reward.json"
 ADAPTER = "adapter"
@@ -57,7 +58,7 @@ class RewardModel:
 
     def rows(self, packed: Packed) -> Float[Tensor, "answers rows"]:
         """What each row of the head makes of each packed answer, read at the answer's last token."""
-        return head_scores(self.module, hidden_states(self.module, packed)[packed.ends])
+        return head_scores(self.module, hidden_states(self.module, packed, packed.ends))
 
     def scores(self, packed: Packed) -> Float[Tensor, " answers"]:
         """The normalised score of each packed answer: the one number that all else goes by."""

@@ -22,7 +22,6 @@ from alidade.training.feedback import (
     imbalance,
 )
 from alidade.training.fit import Fit, Loss, StepReport, TrainingResult, TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.objectives.preference import answer_log_probs, reference_log_probs, tree_log_probs
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Tree, pack_trees
@@ -30,6 +29,7 @@ from alidade.training.preflight import Checked, ends, shares
 from alidade.training.settings import KtoConfig
 from alidade.training.sources import ShuffledRows, Shuffling
 from alidade.training.symptoms import symptoms
+from alidade.training.trunk import prepare
 
 
 class KtoObjective:

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from alidade.training.fit import Loss
-from alidade.training.lm import hidden_states, token_nll
+from alidade.training.lm import token_nll
 from alidade.training.packing import Packed
+from alidade.training.trunk import hidden_states
 
 
 class NextTokenObjective:
@@ -19,5 +20,5 @@ class NextTokenObjective:
 
     def loss(self, model: nn.Module, batch: Packed) -> Loss:
         """Summed loss of the target tokens."""
-        states = hidden_states(model, batch)[batch.predictors]
+        states = hidden_states(model, batch, batch.predictors)
         return Loss(token_nll(model, states, batch.targets, torch.ones(len(states), device=states.device)))

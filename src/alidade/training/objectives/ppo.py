@@ -17,7 +17,6 @@ from alidade.models.local import LocalModel
 from alidade.records import Demonstration, Prompt
 from alidade.training.experience import Networks
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.objectives.ppo_source import PpoSource, PpoTask
 from alidade.training.objectives.ppo_watch import Watch, check_watch
 from alidade.training.objectives.sft import TokenRow
@@ -28,6 +27,7 @@ from alidade.training.rewards import Scorer
 from alidade.training.settings import Baseline, PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
 from alidade.training.symptoms import symptoms
+from alidade.training.trunk import prepare
 from alidade.training.watching import CHOOSING, REPORTING, Asked, WatchedSource
 
 NAMES: dict[Baseline, str] = {"critic": "PPO", "group": "GRPO", "leave-one-out": "RLOO", "batch": "REINFORCE++"}

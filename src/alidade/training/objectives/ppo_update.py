@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from alidade.training.experience import Experience, Networks
 from alidade.training.fit import Loss
-from alidade.training.lm import TokenScores, hidden_states, token_nll, token_scores
+from alidade.training.lm import TokenScores, token_nll, token_scores
 from alidade.training.losses import KL_ESTIMATORS, clipped_policy_loss, clipped_value_loss, kl_k3
 from alidade.training.packing import Packed
 from alidade.training.settings import Estimator, Updating
+from alidade.training.trunk import hidden_states
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class PpoObjective:
         return self._scores(packed).log_probs
 
     def _scores(self, packed: Packed) -> TokenScores:
-        states = hidden_states(self.networks.policy.module, packed)[packed.predictors]
+        states = hidden_states(self.networks.policy.module, packed, packed.predictors)
         return token_scores(self.networks.policy.module, states, packed.targets, self.temperature)
 
     def _answer_loss(self, batch: AnswerBatch) -> Loss:
@@ -82,7 +83,7 @@ class PpoObjective:
 
     def _mix_loss(self, batch: MixBatch) -> Loss:
         packed = batch.packed
-        states = hidden_states(self.networks.policy.module, packed)[packed.predictors]
+        states = hidden_states(self.networks.policy.module, packed, packed.predictors)
         weights = torch.full((len(states),), batch.token_weight, device=states.device)
         total = token_nll(self.networks.policy.module, states, packed.targets, weights)
         return Loss(total, {"mix_loss": total.detach()})

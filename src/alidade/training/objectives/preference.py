@@ -27,13 +27,14 @@ from alidade.training.judgements import (
     collate_groups,
     group_parts,
 )
-from alidade.training.lm import each_answer, hidden_states, prepare, token_scores
+from alidade.training.lm import each_answer, token_scores
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, Tree
 from alidade.training.preflight import Checked, ends, shares
 from alidade.training.settings import PreferenceConfig
 from alidade.training.sources import ShuffledRows, Shuffling
 from alidade.training.symptoms import symptoms
+from alidade.training.trunk import hidden_states, prepare
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class PreferenceBatch:
 
 def answer_log_probs(module: nn.Module, packed: Packed) -> Float[Tensor, " answers"]:
     """The log-probability of each packed answer, stop token included."""
-    states = hidden_states(module, packed)[packed.predictors]
+    states = hidden_states(module, packed, packed.predictors)
     log_probs = token_scores(module, states, packed.targets).log_probs
     return torch.stack([answer.sum() for answer in log_probs.split(packed.lengths)])
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from alidade.errors import DataError
 from alidade.training.corpus import TextFile, Tokens, Windows, plan_windows, tokenise
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
-from alidade.training.lm import prepare
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, pack_windows
 from alidade.training.settings import PretrainConfig
+from alidade.training.trunk import prepare
 
 
 class WindowSource:

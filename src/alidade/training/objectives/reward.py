@@ -24,7 +24,7 @@ from alidade.training.judgements import (
     group_parts,
 )
 from alidade.training.length import LengthLead, fit_length
-from alidade.training.lm import each_answer, head_scores, hidden_states, prepare
+from alidade.training.lm import each_answer, head_scores
 from alidade.training.losses import choice_loss
 from alidade.training.optimise import AdamW, Part
 from alidade.training.preflight import ends, shares
@@ -32,6 +32,7 @@ from alidade.training.reward_model import RewardModel
 from alidade.training.settings import RewardConfig
 from alidade.training.sources import ShuffledRows, Shuffling
 from alidade.training.symptoms import symptoms
+from alidade.training.trunk import hidden_states, prepare
 
 FEWEST_TIES = 1e-3
 
@@ -66,7 +67,7 @@ class RewardObjective:
 
     def loss(self, model: nn.Module, batch: JudgedBatch) -> Loss:
         """Summed loss of the judgements."""
-        scores = head_scores(model, hidden_states(model, batch.packed)[batch.packed.ends])
+        scores = head_scores(model, hidden_states(model, batch.packed, batch.packed.ends))
         compared = scores if self._length is None else scores + self._length.of(batch.packed.lengths, scores)
         total = choice_loss(compared, batch.choices, None if self._tie is None else self._tie.log)
         if self._centring:

@@ -13,7 +13,7 @@ from alidade.models.local import LocalModel
 from alidade.records import Demonstration
 from alidade.training.diagnose import check_modes
 from alidade.training.fit import Fit, TrainingResult, TrainingRun
-from alidade.training.lm import hidden_states, prepare, token_scores
+from alidade.training.lm import token_scores
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, pack_rows
@@ -21,6 +21,7 @@ from alidade.training.preflight import ends, shares
 from alidade.training.settings import Batching, RowLimits, SftConfig
 from alidade.training.sources import ShuffledRows, Shuffling, dropped_counts, refuse_loss
 from alidade.training.symptoms import symptoms
+from alidade.training.trunk import hidden_states, prepare
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,6 @@ def heldout_nll(model: LocalModel, rows: Sequence[Demonstration], tokens_at_once
     )
     total = 0.0
     for packed in next(iter(source)):
-        states = hidden_states(module, packed)[packed.predictors]
+        states = hidden_states(module, packed, packed.predictors)
         total -= float(token_scores(module, states, packed.targets).log_probs.sum())
     return total / counts["trained_tokens"]
