@@ -19,6 +19,7 @@ from alidade.errors import DataError, ModelError
 from alidade.models.attention import attach, unwrapped
 from alidade.models.base import Sampled, Sampling
 from alidade.models.cache import Cache, Filling, Step
+from alidade.models.decode import step_logits
 from alidade.models.segments import Segments
 from alidade.progress import Progress, SilentProgress, Tracker
 from alidade.seeds import derive
@@ -223,13 +224,7 @@ class _Run:
         width = live if live <= STRIDE else min(self._work.slots, -(-live // STRIDE) * STRIDE)
         places = self._cached[:width]
         step = Step.at(self._cache, places, int(places.max()) + 1)
-        logits = self._model(
-            input_ids=self._last[:width, None],
-            position_ids=places[:, None],
-            slots=step,
-            use_cache=False,
-            logits_to_keep=1,
-        ).logits[:live, -1]
+        logits = step_logits(self._model, self._last[:width], step)[:live]
         self._cached[:live] += 1
         self._write(logits, slice(0, live))
 
