@@ -49,6 +49,15 @@ def test_plan_prints_a_line_for_every_stage_and_writes_nothing(call: Call) -> No
     assert files() == ["toy.yaml"]
 
 
+def test_plan_refuses_what_run_would_refuse_in_the_same_words(call: Call) -> None:
+    Path("empty.txt").touch()
+    write_recipe(Path(), "  a: {use: toy-file, with: {files: [empty.txt]}}\n", "bad")
+    planned, ran = call("plan", "bad.yaml"), call("run", "bad.yaml")
+    assert planned == Said(2, "", "error: an empty file\n  at empty.txt:1\nhint: give a file with something in it\n")
+    assert planned == ran == call("plan", "bad.yaml", "--json")
+    assert files() == ["bad.yaml", "empty.txt", "toy.yaml"]
+
+
 def test_run_makes_the_stages_and_the_second_time_reuses_them(call: Call) -> None:
     first = call("run", "toy.yaml")
     assert first.code == 0

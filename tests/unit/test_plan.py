@@ -6,7 +6,8 @@ import pytest
 from tests import toy_stages
 from tests.toy_stages import SUM, AddConfig, write_recipe
 
-from alidade.pipeline import load_recipe, plan, run, stage
+from alidade.errors import DataError
+from alidade.pipeline import check_stages, load_recipe, plan, run, stage
 from alidade.pipeline.plan import key_of
 from alidade.pipeline.source_digest import source_digest
 from alidade.store import Store
@@ -94,6 +95,24 @@ def test_a_changed_file_is_named_by_its_content(tmp_path: Path) -> None:
 def test_a_stage_that_was_made_differently_before_may_be_reused(made: Path) -> None:
     run(load_recipe(made / "toy.yaml", ["one.value=7"]), Store(made / "store"))
     assert planned(made) == ["one: reuse - unchanged", "two: reuse - unchanged", "sum: reuse - unchanged"]
+
+
+def test_only_stages_that_will_run_are_checked(made: Path) -> None:
+    def refuse(config, inputs) -> None:
+        raise DataError("refused")
+
+    def checked(*sets: str) -> None:
+        recipe = load_recipe(made / "toy.yaml", sets)
+        check_stages(recipe, plan(recipe, Store(made / "store")))
+
+    kept = {"version": 1, "reads": {}, "writes": toy_stages.NUMBER, "config": toy_stages.NumberConfig}
+    try:
+        stage("toy-number", **kept, check=refuse)(toy_stages.number)
+        checked("sum.factor=2")
+        with pytest.raises(DataError, match="refused\n  at stage `two`"):
+            checked("two.value=9")
+    finally:
+        stage("toy-number", **kept)(toy_stages.number)
 
 
 def test_changed_code_without_a_new_version_is_warned_of(made: Path) -> None:

@@ -69,15 +69,17 @@ def plan(
 ) -> None:
     """Say what a run would make anew or reuse, and why.
 
-    Changes nothing.
+    Changes nothing. What a run would refuse before it starts is refused here too.
     """
     from dataclasses import asdict
 
+    from alidade.pipeline import check_stages
     from alidade.pipeline import plan as plan_recipe
     from alidade.store import Store
 
     opened = open_recipe(recipe, sets, quick=quick, seed=seed)
     planned = plan_recipe(opened, Store((out or default_folder(opened)) / "store"))
+    check_stages(opened, planned)
     if as_json:
         terminal.echo_json([asdict(one) for one in planned])
         return

@@ -6,7 +6,7 @@ It knows no domain. Reading order: `marks` (which config fields decide a result)
 
 from alidade.pipeline.lineage import Explanation, RowFound, Step, explain, resolve, walk_up
 from alidade.pipeline.marks import Inert, InputFile, InputFolder, InputReference
-from alidade.pipeline.plan import Planned, plan
+from alidade.pipeline.plan import Planned, check_stages, plan
 from alidade.pipeline.recipe import Recipe, StageUse, load_recipe
 from alidade.pipeline.run import Event, run
 from alidade.pipeline.run_record import Run, StageRun, read_run
@@ -30,6 +30,7 @@ __all__ = [
     "StageUse",
     "Step",
     "Upstream",
+    "check_stages",
     "explain",
     "load_recipe",
     "plan",

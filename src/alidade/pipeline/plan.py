@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from alidade.digest import digest_of
+from alidade.errors import AlidadeError
 from alidade.pipeline.recipe import Recipe, StageUse
 from alidade.pipeline.source_digest import source_digest
 from alidade.store import Manifest, Store
@@ -42,6 +44,29 @@ def plan(recipe: Recipe, store: Store) -> list[Planned]:
         digests = {origin: planned[origin].digest for origin in use.inputs.values()}
         planned[name] = decide(use, recipe.seed_of(name), digests, store, latest.get(name))
     return list(planned.values())
+
+
+def check_stages(recipe: Recipe, planned: Iterable[Planned]) -> None:
+    """Let the stages that will run look at their settings and at the user's files. Reads only.
+
+    Raises:
+        AlidadeError: what a stage's check refuses, with the stage named.
+    """
+    for one in planned:
+        use = recipe.stages[one.name]
+        if one.action == "run" and use.stage.check is not None:
+            with naming(use):
+                use.stage.check(use.config, recipe.upstream(one.name))
+
+
+@contextmanager
+def naming(use: StageUse) -> Generator[None]:
+    """Add the stage's name to errors that do not say where they happened."""
+    try:
+        yield
+    except AlidadeError as error:
+        error.where = error.where or f"stage `{use.name}`"
+        raise
 
 
 def latest_by_name(store: Store) -> dict[str, Manifest]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alidade.errors import AlidadeError, StageFailed, UsageError
-from alidade.pipeline.plan import Planned, decide, latest_by_name, plan
+from alidade.pipeline.plan import Planned, check_stages, decide, latest_by_name, naming, plan
 from alidade.pipeline.recipe import Recipe, StageUse
 from alidade.pipeline.run_record import Run, StageRun, environment, peak_rss_mb, thread_count
 from alidade.pipeline.source_digest import source_digest
@@ -103,11 +103,7 @@ def _chosen(recipe: Recipe, store: Store, only: Sequence[str]) -> tuple[str, ...
                     f"stage `{name}` needs `{origin}`, which is not made yet ({planned[origin].because})",
                     hint=f"run it too: --only {origin} --only {name}",
                 )
-    for name in names:
-        use = recipe.stages[name]
-        if planned[name].action == "run" and use.stage.check is not None:
-            with _naming(use):
-                use.stage.check(use.config, recipe.upstream(name))
+    check_stages(recipe, [planned[name] for name in names])
     return names
 
 
@@ -157,7 +153,7 @@ def _make_or_reuse(going: _Going, use: StageUse, planned: Planned, digests: Mapp
 def _make(going: _Going, use: StageUse, key: str, inputs: Mapping[str, Artifact]) -> None:
     """Run one stage into a draft and commit it; a failure leaves no draft, but the scratch folder for the next try."""
     store, seed = going.store, going.recipe.seed_of(use.name)
-    with _naming(use):
+    with naming(use):
         for artifact in inputs.values():
             store.check(artifact)
         draft = store.draft(key)
@@ -204,16 +200,6 @@ def _check_files(use: StageUse, draft: Path) -> None:
         raise StageFailed(
             f"stage `{use.name}` wrote no `{missing[0]}`", hint=f"every {use.stage.writes.name} artifact holds one"
         )
-
-
-@contextmanager
-def _naming(use: StageUse) -> Generator[None]:
-    """Add the stage's name to errors that do not say where they happened."""
-    try:
-        yield
-    except AlidadeError as error:
-        error.where = error.where or f"stage `{use.name}`"
-        raise
 
 
 @contextmanager
