@@ -10,7 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from alidade.models.local import LocalModel
 from alidade.training.combined import CombinedReward
-from alidade.training.experience import Judgement, Networks, build_experience
+from alidade.training.experience import Appraisal, Networks, build_experience
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
 from alidade.training.rollouts import Answers, pack_answers
 from alidade.training.settings import Drawing, GrpoConfig, KlControl, ReinforceConfig, RewardShape, RlooConfig, Updating
@@ -81,8 +81,8 @@ def test_packed_groups_equal_the_specification(networks, name, cfg, loss_beta, t
     scores = CombinedReward({"reward": HOW["score_clip"]}, cfg).combine(
         {"reward": torch.tensor(SCORES, dtype=torch.float64)}
     )
-    judged = Judgement(flat_old, flat_near, zeros, zeros, scores)
-    made = build_experience(answers, judged, 0.3, cfg)
+    appraised = Appraisal(flat_old, flat_near, zeros, zeros, scores)
+    made = build_experience(answers, appraised, 0.3, cfg)
     assert torch.allclose(made.advantages, torch.cat(expected), atol=1e-8)
 
     with torch.no_grad():

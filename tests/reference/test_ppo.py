@@ -17,7 +17,7 @@ from transformers import (
 
 from alidade.models.local import LocalModel
 from alidade.training.combined import CombinedReward
-from alidade.training.experience import Experience, Networks, build_experience, judge, learned_from
+from alidade.training.experience import Experience, Networks, appraise, build_experience, learned_from
 from alidade.training.objectives.ppo_update import AnswerBatch, PpoObjective
 from alidade.training.reward_model import RewardModel
 from alidade.training.rollouts import Answers, pack_answers
@@ -85,11 +85,13 @@ def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once
     scorer = RewardModel(reward, None, None, None, how["mean"], how["std"])  # type: ignore[arg-type]
     networks = Networks(LocalModel("policy", policy, None, None, None), reference, scorer, value)  # type: ignore[arg-type]
     packs = pack_answers(ANSWERS, [2, 0, 1], tokens_at_once, CPU)
-    judged = judge(networks, ANSWERS, packs, how["temperature"])
-    judged = replace(judged, scores=CombinedReward({"reward": how["score_clip"]}, PpoConfig()).combine(judged.by_model))
+    appraised = appraise(networks, ANSWERS, packs, how["temperature"])
+    appraised = replace(
+        appraised, scores=CombinedReward({"reward": how["score_clip"]}, PpoConfig()).combine(appraised.by_model)
+    )
     shape = {name: how[name] for name in ("unfinished_score", "gamma", "lam", "truncated", "missing_end_penalty")}
     cfg = PpoConfig(shape=RewardShape(**shape), kl=KlControl(estimator=how["kl"]))
-    made = build_experience(ANSWERS, judged, how["beta"], cfg)
+    made = build_experience(ANSWERS, appraised, how["beta"], cfg)
     columns = (made.log_probs, made.values, made.advantages, made.returns)
     learned = learned_from(ANSWERS, cfg.shape)
     for place, column in enumerate(columns):
@@ -106,7 +108,7 @@ def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once
     theirs.backward()
 
     objective = PpoObjective(networks, Updating(entropy=how["entropy"]), how["temperature"])
-    drawn = Experience(moved[0], judged.reference, *moved[1:])
+    drawn = Experience(moved[0], appraised.reference, *moved[1:])
     seen = pack_answers(ANSWERS, [place for place in (2, 0, 1) if place in learned], tokens_at_once, CPU)
     batches = [AnswerBatch(pack.packed, drawn.at(pack.where)) for pack in seen]
     ours = sum(objective.loss(policy, batch).total for batch in batches) / sum(map(objective.weight, batches))

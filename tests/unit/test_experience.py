@@ -5,7 +5,7 @@ import torch
 
 from alidade.errors import TrainingStopped
 from alidade.training.diagnose import check_scores
-from alidade.training.experience import Judgement, build_experience, engine_gap, final_scores, measure, next_beta
+from alidade.training.experience import Appraisal, build_experience, engine_gap, final_scores, measure, next_beta
 from alidade.training.rollouts import Answers, pack_answers
 from alidade.training.settings import Drawing, GrpoConfig, KlControl, PpoConfig, RewardShape
 
@@ -16,13 +16,13 @@ def answers(lengths=(2, 3), finished=(True, True)):
     return Answers(prompts, [0, 1], tokens, list(finished), [[-1.0] * length for length in lengths])
 
 
-def judged(log_probs, reference, values, scores):
+def appraised(log_probs, reference, values, scores):
     tensors = [torch.tensor(column, dtype=torch.float64) for column in (log_probs, reference, values, scores)]
-    return Judgement(tensors[0], tensors[1], torch.zeros_like(tensors[0]), tensors[2], tensors[3])
+    return Appraisal(tensors[0], tensors[1], torch.zeros_like(tensors[0]), tensors[2], tensors[3])
 
 
 def test_the_score_lands_on_each_answers_last_token_and_the_penalty_on_every_token():
-    made = judged([-1, -1, -2, -2, -2], [-1.5, -1, -2, -1, -2], [0] * 5, [2, -1])
+    made = appraised([-1, -1, -2, -2, -2], [-1.5, -1, -2, -1, -2], [0] * 5, [2, -1])
     shape = RewardShape(gamma=1, lam=1)
     returns = build_experience(answers(), made, 0.1, PpoConfig(shape=shape)).returns
     assert returns.tolist() == pytest.approx([2 - 0.05, 2, -1 + 0.1, -1 + 0.1, -1])
@@ -41,7 +41,7 @@ def test_without_a_fixed_score_an_unfinished_answer_keeps_its_own():
 def test_groups_whose_answers_score_the_same_are_counted():
     cfg = GrpoConfig(drawing=Drawing(answers_per_prompt=2))
     drawn = Answers([[7], [8]], [0, 0, 1, 1], [[1], [2], [3], [4]], [True] * 4, [[-1.0]] * 4)
-    made = judged([-1.0] * 4, [-1.0] * 4, [0.0] * 4, [1, 1, 0, 1])
+    made = appraised([-1.0] * 4, [-1.0] * 4, [0.0] * 4, [1, 1, 0, 1])
     experience = build_experience(drawn, made, 0.1, cfg)
     assert experience.advantages.tolist() == pytest.approx([0, 0, -(0.5**0.5), 0.5**0.5], abs=1e-3)
     assert measure(drawn, made, experience, cfg)["tied_groups"] == 0.5
@@ -54,14 +54,14 @@ def test_a_score_that_is_no_number_is_named():
 
 
 def test_advantages_are_white_over_the_whole_batch():
-    made = judged([-1.0] * 5, [-1.0] * 5, [0.3, 0.1, -2, 0.5, 0.2], [2, -1])
+    made = appraised([-1.0] * 5, [-1.0] * 5, [0.3, 0.1, -2, 0.5, 0.2], [2, -1])
     advantages = build_experience(answers(), made, 0.1, PpoConfig()).advantages
     assert advantages.mean().item() == pytest.approx(0, abs=1e-12)
     assert advantages.var(correction=0).item() == pytest.approx(1, abs=1e-6)
 
 
 def test_whitened_rewards_keep_their_mean():
-    made = judged([-1.0] * 5, [-1.0] * 5, [0.0] * 5, [2, -1])
+    made = appraised([-1.0] * 5, [-1.0] * 5, [0.0] * 5, [2, -1])
     shape = RewardShape(whiten=True, gamma=1, lam=1)
     returns = build_experience(answers(), made, 0.1, PpoConfig(shape=shape)).returns
     assert (returns[0] + returns[2]).item() == pytest.approx(_white_total([0, 2, 0, 0, -1]), abs=1e-6)

@@ -18,7 +18,7 @@ from alidade.models.base import Sampling
 from alidade.models.local import LocalModel
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Demonstration, Prompt
-from alidade.training.experience import Judgement, Networks, build_experience, final_scores, judge
+from alidade.training.experience import Appraisal, Networks, appraise, build_experience, final_scores
 from alidade.training.fit import TrainingRun, steps
 from alidade.training.judgements import group_rows
 from alidade.training.lm import token_scores
@@ -84,9 +84,9 @@ def draw(nets, temperature=1.0, count=8, longest=8):
     return roll_out(nets.policy.module, ids, how, nets.policy.renderer.stop_ids, 2)
 
 
-def judged(nets, answers, temperature=1.0, order=None, budget=4096):
+def appraised(nets, answers, temperature=1.0, order=None, budget=4096):
     packs = pack_answers(answers, order or range(len(answers.tokens)), budget, CPU)
-    return judge(nets, answers, packs, temperature)
+    return appraise(nets, answers, packs, temperature)
 
 
 def test_01_the_stop_token_is_never_masked():
@@ -105,7 +105,7 @@ def test_01_the_stop_token_is_never_masked():
 def test_02_results_do_not_depend_on_padding_because_there_is_none():
     nets = networks()
     answers = draw(nets)
-    together, apart = judged(nets, answers), judged(nets, answers, budget=1)
+    together, apart = appraised(nets, answers), appraised(nets, answers, budget=1)
     assert torch.allclose(together.log_probs, apart.log_probs, atol=1e-5)
     assert torch.allclose(together.scores, apart.scores, atol=1e-5)
     (pack,) = pack_answers(answers, range(len(answers.tokens)), 10_000, CPU)
@@ -127,7 +127,7 @@ def test_03_an_answer_is_cut_after_its_first_stop_token():
 def test_04_the_score_is_read_at_the_last_token_of_the_cut_answer():
     nets = networks()
     answers = draw(nets)
-    for place, score in enumerate(judged(nets, answers).scores.tolist()):
+    for place, score in enumerate(appraised(nets, answers).scores.tolist()):
         row = answers.prompts[answers.places[place]] + answers.tokens[place]
         hidden = nets.reward.module.base_model(input_ids=torch.tensor([row]), use_cache=False).last_hidden_state
         expected = (nets.reward.module.score(hidden[0, -1]) - 0.05) / 0.5
@@ -152,7 +152,7 @@ def test_07_the_score_lands_on_the_stop_token_and_not_one_later():
     drawn = source(nets, cfg)
     answers, experience = drawn._draw()
     assert len(set(answers.finished)) == 2
-    scores = final_scores(judged(nets, answers).scores, answers.finished, cfg.shape)
+    scores = final_scores(appraised(nets, answers).scores, answers.finished, cfg.shape)
     last = torch.tensor(answers.starts[1:]) - 1
     assert torch.allclose(experience.returns[last], scores, atol=1e-5)
 
@@ -163,7 +163,7 @@ def test_08_prompt_tokens_and_the_room_beside_short_answers_get_neither_reward_n
     packs = pack_answers(answers, range(len(answers.tokens)), 4096, CPU)
     assert sum(len(pack.packed.targets) for pack in packs) == sum(map(len, answers.tokens))
     assert len(set(map(len, answers.tokens))) > 1
-    advantages = build_experience(answers, judged(nets, answers), 0.1, PpoConfig()).advantages
+    advantages = build_experience(answers, appraised(nets, answers), 0.1, PpoConfig()).advantages
     assert advantages.mean().item() == pytest.approx(0, abs=1e-5)
     assert advantages.var(correction=0).item() == pytest.approx(1, abs=1e-4)
 
@@ -172,11 +172,11 @@ def test_08_prompt_tokens_and_the_room_beside_short_answers_get_neither_reward_n
 def test_09_drawing_reference_and_update_share_the_temperature(temperature):
     nets = networks()
     answers = draw(nets, temperature)
-    column = judged(nets, answers, temperature)
+    column = appraised(nets, answers, temperature)
     engine = torch.tensor([value for row in answers.engine_log_probs for value in row])
     assert torch.allclose(engine, column.log_probs, atol=1e-4)
     assert torch.equal(column.log_probs, column.reference)
-    other = judged(nets, answers, 1.0)
+    other = appraised(nets, answers, 1.0)
     assert not torch.allclose(other.log_probs, column.log_probs, atol=1e-2)
     drawing = SMALL.model_copy(update={"temperature": temperature, "engine_gap": 1e-4})
     drawn = source(nets, PpoConfig(drawing=drawing))
@@ -194,7 +194,7 @@ def test_10_the_engine_draws_from_the_whole_distribution():
         mass += math.exp(token_scores(nets.policy.module, states, torch.tensor([token])).log_probs.item())
     assert mass == pytest.approx(1, abs=1e-4)
     engine = torch.tensor([value for row in answers.engine_log_probs for value in row])
-    assert torch.allclose(engine, judged(nets, answers).log_probs, atol=1e-4)
+    assert torch.allclose(engine, appraised(nets, answers).log_probs, atol=1e-4)
 
 
 def test_11_dropout_is_off_in_all_four_networks():
@@ -243,7 +243,7 @@ def test_14_scores_are_normalised_before_they_are_used():
     nets = networks()
     answers = draw(nets)
     shifted = dataclasses.replace(nets, reward=nets.reward.normalised(1.05, 0.25))
-    assert torch.allclose(judged(shifted, answers).scores, judged(nets, answers).scores * 2 - 4, atol=1e-5)
+    assert torch.allclose(appraised(shifted, answers).scores, appraised(nets, answers).scores * 2 - 4, atol=1e-5)
 
 
 def test_15_the_reward_head_starts_small_and_the_value_network_as_the_reward_model_head_included():
@@ -257,7 +257,7 @@ def test_15_the_reward_head_starts_small_and_the_value_network_as_the_reward_mod
 
 def test_16_each_token_pays_for_its_log_ratio_and_an_adaptive_penalty_moves_with_each_iteration():
     answers, column = Answers([[5]], [0], [[7, 8]], [True], [[-1.0, -1.0]]), torch.tensor
-    made = Judgement(column([-1.0, -2.0]), column([-1.5, -1.0]), column([0.0, 0.0]), column([0.0, 0.0]), column([2.0]))
+    made = Appraisal(column([-1.0, -2.0]), column([-1.5, -1.0]), column([0.0, 0.0]), column([0.0, 0.0]), column([2.0]))
     plain = PpoConfig(shape=RewardShape(lam=1.0))
     assert build_experience(answers, made, 0.1, plain).returns.tolist() == pytest.approx([2.0 + 0.1 - 0.05, 2.0 + 0.1])
     kl = KlControl(beta=0.1, target=6.0, horizon=100)
@@ -267,7 +267,7 @@ def test_16_each_token_pays_for_its_log_ratio_and_an_adaptive_penalty_moves_with
 
 def test_17_the_rewards_penalty_is_k1_and_log_ratios_are_bounded_before_they_are_exponentiated():
     answers, column = Answers([[5]], [0], [[7]], [True], [[-1.0]]), torch.tensor
-    made = Judgement(column([-2.0]), column([-1.0]), *(column([0.0]) for _ in range(3)))
+    made = Appraisal(column([-2.0]), column([-1.0]), *(column([0.0]) for _ in range(3)))
     assert build_experience(answers, made, 0.1, PpoConfig()).returns.tolist() == pytest.approx([0.1])  # k3 would cost
     assert kl_k1(column([-2.0]), column([-1.0])).tolist() == [-1.0]
     far = torch.tensor([500.0])

@@ -34,7 +34,7 @@ KL_ERROR_BOUND = 0.2
 
 @dataclass(frozen=True)
 class Networks:
-    """What a batch of answers is judged by.
+    """What a batch of answers is appraised by.
 
     Without a reference network, the reference is the policy, adapters off; without a value network, values are 0. A reward
     is a model's, or what a function makes of prompts and answers; `more` are those beside the main one, by name.
@@ -76,7 +76,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Appraisal:
     """All answers' tokens end to end: log-probabilities (nats), entropy, values; and each answer's normalised score.
 
     `by_model` has the scores of every reward model; `cut_values` the value of the state after each answer's last token.
@@ -107,7 +107,7 @@ class Experience:
 
 
 @torch.no_grad()
-def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperature: float) -> Judgement:
+def appraise(networks: Networks, answers: Answers, packs: Sequence[Pack], temperature: float) -> Appraisal:
     """One pass of policy, reference, value and reward model over packed answers; scores are 0 without a reward model.
 
     The packs are those of the first epoch's minibatches: the update then repeats the very same arithmetic, and
@@ -131,7 +131,7 @@ def judge(networks: Networks, answers: Answers, packs: Sequence[Pack], temperatu
             by_model[name][pack.chosen] = model.scores(packed).to(dtype)
     scores = by_model.get(MAIN_REWARD, torch.zeros_like(cut_values))
     log_probs, reference_log_probs, entropy, values = tokens
-    return Judgement(log_probs, reference_log_probs, entropy, values, scores, by_model, cut_values)
+    return Appraisal(log_probs, reference_log_probs, entropy, values, scores, by_model, cut_values)
 
 
 def _reference_log_probs(networks: Networks, packed: Packed, temperature: float) -> Tensor:
@@ -160,7 +160,7 @@ def learned_from(answers: Answers, shape: RewardShape) -> list[int]:
     return [place for place, finished in enumerate(answers.finished) if finished or shape.truncated != "mask"]
 
 
-def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoConfig) -> Experience:
+def build_experience(answers: Answers, appraised: Appraisal, beta: float, cfg: PpoConfig) -> Experience:
     """Rewards per token, advantages and returns.
 
     The score lands on the last token of the answer, the stop token where there is one. With a value network, or with the
@@ -173,9 +173,9 @@ def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoC
     averages within each answer first and RLOO takes one unclipped step on whole answers.
     """
     lengths = [len(tokens) for tokens in answers.tokens]
-    mask = padded(torch.ones_like(judged.log_probs), lengths).bool()
-    grid = _token_rewards(answers, judged, beta, cfg)
-    values = padded(judged.values, lengths)
+    mask = padded(torch.ones_like(appraised.log_probs), lengths).bool()
+    grid = _token_rewards(answers, appraised, beta, cfg)
+    values = padded(appraised.values, lengths)
     if cfg.baseline in ("group", "leave-one-out"):
         whole = grid.sum(dim=1).reshape(-1, cfg.drawing.answers_per_prompt)
         against = group_advantages if cfg.baseline == "group" else leave_one_out_advantages
@@ -188,27 +188,27 @@ def build_experience(answers: Answers, judged: Judgement, beta: float, cfg: PpoC
         learned = torch.zeros_like(mask)
         learned[learned_from(answers, cfg.shape)] = True
         advantages = whiten(advantages, mask & learned)
-    return Experience(judged.log_probs, judged.reference, judged.values, advantages[mask], returns[mask])
+    return Experience(appraised.log_probs, appraised.reference, appraised.values, advantages[mask], returns[mask])
 
 
 def _token_rewards(
-    answers: Answers, judged: Judgement, beta: float, cfg: PpoConfig
+    answers: Answers, appraised: Appraisal, beta: float, cfg: PpoConfig
 ) -> Float[Tensor, "answers longest"]:
     in_reward = beta if cfg.kl.placement == "reward" else 0.0
     estimate = KL_ESTIMATORS[cfg.kl.estimator_used if in_reward else "k1"]
-    rewards = -in_reward * estimate(judged.log_probs, judged.reference)
+    rewards = -in_reward * estimate(appraised.log_probs, appraised.reference)
     lengths = torch.tensor([len(tokens) for tokens in answers.tokens], device=rewards.device)
     last = torch.tensor(answers.starts[1:], device=rewards.device) - 1
-    rewards[last] += final_scores(judged.scores, answers.finished, cfg.shape)
+    rewards[last] += final_scores(appraised.scores, answers.finished, cfg.shape)
     grid = padded(rewards, lengths.tolist())
     if cfg.shape.whiten:
         mask = padded(torch.ones_like(rewards), lengths.tolist()).bool()
         grid = whiten(grid, mask, shift_mean=False)
     if cfg.shape.truncated == "bootstrap":
         # What the value network expects at the cut stands for all that would have come; it is no reward, so it is not whitened.
-        assert judged.cut_values is not None
+        assert appraised.cut_values is not None
         cut = ~torch.tensor(answers.finished, device=rewards.device)
-        grid[torch.arange(len(grid)), lengths - 1] += cfg.shape.gamma * judged.cut_values * cut
+        grid[torch.arange(len(grid)), lengths - 1] += cfg.shape.gamma * appraised.cut_values * cut
     return grid
 
 
@@ -228,19 +228,19 @@ def next_beta(beta: float, kl: float, answers: int, control: KlControl) -> float
     return beta * (1 + error * answers / control.horizon)
 
 
-def measure(answers: Answers, judged: Judgement, experience: Experience, cfg: PpoConfig) -> dict[str, float]:
+def measure(answers: Answers, appraised: Appraisal, experience: Experience, cfg: PpoConfig) -> dict[str, float]:
     """The curves' values of one batch of answers; KL and length are per answer, entropy per token."""
     count = len(answers.tokens)
-    worth = final_scores(judged.scores, answers.finished, cfg.shape)
+    worth = final_scores(appraised.scores, answers.finished, cfg.shape)
     row = {
         "proxy_reward": float(worth.mean()),
-        "score": float(judged.scores.mean()),
-        "kl": float(kl_k1(judged.log_probs, judged.reference).sum()) / count,
-        "kl_k3": float(kl_k3(judged.log_probs, judged.reference).sum()) / count,
+        "score": float(appraised.scores.mean()),
+        "kl": float(kl_k1(appraised.log_probs, appraised.reference).sum()) / count,
+        "kl_k3": float(kl_k3(appraised.log_probs, appraised.reference).sum()) / count,
         "length": answers.starts[-1] / count,
         "unfinished": answers.finished.count(False) / count,
-        "entropy": float(judged.entropy.mean()),
-        "engine_gap": engine_gap(answers, judged.log_probs),
+        "entropy": float(appraised.entropy.mean()),
+        "engine_gap": engine_gap(answers, appraised.log_probs),
     }
     row |= signs(answers, worth.tolist())
     if cfg.baseline in ("group", "leave-one-out"):

@@ -31,11 +31,11 @@ from alidade.training.diagnose import (
     check_scores,
 )
 from alidade.training.experience import (
+    Appraisal,
     Experience,
-    Judgement,
     Networks,
+    appraise,
     build_experience,
-    judge,
     learned_from,
     measure,
     next_beta,
@@ -111,27 +111,27 @@ class PpoSource:
         budget = self._cfg.updating.tokens_at_once
         blocks = [*self._parts(answers, 0), self._left_out(answers)]
         packs = [pack for part in blocks for pack in pack_answers(answers, part, budget, self._device)]
-        judged = judge(self._networks, answers, packs, drawing.temperature)
-        scores = self._scores(judged, chosen, answers)
-        judged = replace(judged, scores=self._reward.combine(scores))
-        experience = build_experience(answers, judged, self._beta, self._cfg)
+        appraised = appraise(self._networks, answers, packs, drawing.temperature)
+        scores = self._scores(appraised, chosen, answers)
+        appraised = replace(appraised, scores=self._reward.combine(scores))
+        experience = build_experience(answers, appraised, self._beta, self._cfg)
         self._row = {"iteration": self._iteration, "beta": self._beta}
-        self._row |= measure(answers, judged, experience, self._cfg)
+        self._row |= measure(answers, appraised, experience, self._cfg)
         self._row |= {"score": float(scores[MAIN_REWARD].mean())} | self._reward.measure()
         if self._iteration == 0:
-            self.preflight = self._checks(answers, judged, packs[0])
+            self.preflight = self._checks(answers, appraised, packs[0])
         self._record_gold(chosen, answers)
         return answers, experience
 
-    def _checks(self, answers: Answers, judged: Judgement, pack: Pack) -> list[Checked]:
+    def _checks(self, answers: Answers, appraised: Appraisal, pack: Pack) -> list[Checked]:
         """What must hold before the first step, measured."""
         checks = [
             check_engine(self._row["engine_gap"], self._cfg.drawing.engine_gap),
-            check_ratio(self.objective.log_probs(pack.packed).detach(), judged.log_probs[pack.where]),
+            check_ratio(self.objective.log_probs(pack.packed).detach(), appraised.log_probs[pack.where]),
             check_dropout(self._networks.policy.module),
         ]
         if self._cfg.must_start_equal:
-            checks.insert(0, check_reference(judged.log_probs, judged.reference))
+            checks.insert(0, check_reference(appraised.log_probs, appraised.reference))
         trees = [Tree(answers.prompts[answers.places[one]], [answers.tokens[one]]) for one in pack.chosen[:2]]
         return checks + [check_alone(reward, trees) for reward in self._networks.reward_models.values()]
 
@@ -148,15 +148,15 @@ class PpoSource:
             chosen.append(order[place])
         return chosen
 
-    def _scores(self, judged: Judgement, chosen: Sequence[int], answers: Answers) -> dict[str, Tensor]:
+    def _scores(self, appraised: Appraisal, chosen: Sequence[int], answers: Answers) -> dict[str, Tensor]:
         """Every answer's score by every reward, each in its own unit."""
         scores: dict[str, Tensor] = {}
         for name, reward in self._networks.rewards.items():
             if isinstance(reward, RewardModel):
-                scores[name] = judged.by_model[name]
+                scores[name] = appraised.by_model[name]
             else:
                 given = self._ask(reward, chosen, answers)
-                scores[name] = torch.tensor(given, dtype=judged.scores.dtype, device=self._device)
+                scores[name] = torch.tensor(given, dtype=appraised.scores.dtype, device=self._device)
             check_scores(scores[name], name if self._networks.more else "")
         return scores
 

@@ -14,7 +14,7 @@ from alidade.models.base import Sampling
 from alidade.records import Prompt
 from alidade.seeds import derive
 from alidade.training.diagnose import check_scores
-from alidade.training.experience import Judgement, Networks, final_scores, judge
+from alidade.training.experience import Appraisal, Networks, appraise, final_scores
 from alidade.training.losses import kl_k1
 from alidade.training.reward_model import RewardModel
 from alidade.training.rewards import Scorer, ask
@@ -64,11 +64,11 @@ class Watch:
         answers = roll_out(policy.module, ids, how, policy.renderer.stop_ids, copies)
         device = next(policy.module.parameters()).device
         packs = pack_answers(answers, range(len(answers.tokens)), self.cfg.updating.tokens_at_once, device)
-        judged = judge(replace(self.networks, value=None, more={}), answers, packs, drawing.temperature)
+        appraised = appraise(replace(self.networks, value=None, more={}), answers, packs, drawing.temperature)
         columns = {
             "gold": torch.tensor(self._ask(self.gold, answers), dtype=torch.float64),
-            "proxy_reward": self._proxy(judged, answers),
-            "kl": self._kl(judged, answers),
+            "proxy_reward": self._proxy(appraised, answers),
+            "kl": self._kl(appraised, answers),
         }
         means = {name: column.double().reshape(-1, copies).mean(dim=1).tolist() for name, column in columns.items()}
         return [
@@ -76,20 +76,20 @@ class Watch:
             for place, (name, prompt) in enumerate(self.watched)
         ]
 
-    def _proxy(self, judged: Judgement, answers: Answers) -> Tensor:
+    def _proxy(self, appraised: Appraisal, answers: Answers) -> Tensor:
         reward, shape = self.networks.reward, self.cfg.shape
         if not isinstance(reward, RewardModel):
             scores = torch.tensor(self._ask(reward, answers))
         elif shape.normalise:
-            scores = judged.scores
+            scores = appraised.scores
         else:
-            scores = judged.scores.clamp(-shape.score_clip, shape.score_clip)
+            scores = appraised.scores.clamp(-shape.score_clip, shape.score_clip)
         check_scores(scores)
         return final_scores(scores, answers.finished, shape)
 
     @staticmethod
-    def _kl(judged: Judgement, answers: Answers) -> Tensor:
-        per_token = kl_k1(judged.log_probs, judged.reference)
+    def _kl(appraised: Appraisal, answers: Answers) -> Tensor:
+        per_token = kl_k1(appraised.log_probs, appraised.reference)
         return torch.stack([part.sum() for part in per_token.split([len(tokens) for tokens in answers.tokens])])
 
     def _ask(self, scorer: Scorer, answers: Answers) -> list[float]:
