@@ -131,6 +131,31 @@ def answers_in(turns: Sequence[Message]) -> Iterator[tuple[Conversation, str]]:
         raise BadRow("no answer of the assistant follows a user's turn")
 
 
+def answer_after(prompt: Conversation, raw_prompt: Any, value: Any) -> Any:
+    """A cell's answer without the prompt that it may repeat, as turns or, before running text, as `raw_prompt`."""
+    if is_transcript(value) or (not isinstance(value, str) and isinstance(value, Sequence)):
+        turns = [turn for turn in turns_of(value, "answer") if turn.role != "system" or turn in prompt.messages]
+        if tuple(turns[: len(prompt.messages)]) == prompt.messages:
+            turns = turns[len(prompt.messages) :]
+        return only_answer(turns)
+    if isinstance(value, str) and isinstance(raw_prompt, str) and value.startswith(raw_prompt):
+        return value.removeprefix(raw_prompt)
+    return value
+
+
+def only_answer(turns: Sequence[Message]) -> str:
+    """The one turn of the assistant that is left when the prompt is taken away.
+
+    Raises:
+        BadRow: when there is more, or less.
+    """
+    if len(turns) != 1 or turns[0].role != "assistant":
+        raise BadRow(
+            "chosen and rejected differ before the last answer", detail="each must be the prompt and one answer"
+        )
+    return turns[0].text
+
+
 def _turn(entry: Any) -> Message:
     if isinstance(entry, Mapping):
         role = next((entry[key] for key in ROLE_KEYS if key in entry), None)

@@ -17,8 +17,11 @@ from typing import Any, Generic, TypeVar, get_args
 
 from alidade.digest import digest_of
 from alidade.errors import DataError, UsageError
-from alidade.preferences.adapters import COMPARISONS, DEMONSTRATIONS, PROMPTS, Answered, Asked, Format, Pair
 from alidade.preferences.columns import BadRow, text_of
+from alidade.preferences.comparisons import COMPARISONS, Pair
+from alidade.preferences.demonstrations import DEMONSTRATIONS, Answered
+from alidade.preferences.layout import Format
+from alidade.preferences.prompts import PROMPTS, Asked
 from alidade.preferences.rankings import PAIRED, RANKINGS, Ranked
 from alidade.preferences.tables import Row, rows_of, stem_of
 from alidade.preferences.unpaired import FEEDBACK, Judged

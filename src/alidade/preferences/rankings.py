@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from alidade.preferences.adapters import COMPARISONS, Cells, Format, Pair, PromptOf, answer_after, joined, one
-from alidade.preferences.columns import BadRow
+from alidade.preferences.columns import BadRow, answer_after
+from alidade.preferences.comparisons import COMPARISONS, Pair
+from alidade.preferences.layout import Cells, Format, PromptOf, joined, one
 from alidade.records import Comparison, Conversation, Ranking
 
 

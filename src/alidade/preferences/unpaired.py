@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from alidade.preferences.adapters import Cells, Format, Pair, answered, one, probability, truth
+from alidade.preferences.comparisons import Pair
+from alidade.preferences.demonstrations import answered
 from alidade.preferences.export import OWN, exported_feedback
+from alidade.preferences.layout import Cells, Format, one, probability, truth
 from alidade.preferences.rankings import PAIRED
 from alidade.records import Comparison, Conversation, Feedback
 
