@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 from reference.preference import dpo_pair, dpo_ranking, ipo_pair, orpo_pair, preference_loss, simpo_pair
+from tests.token_rows import compared, grouped, ranked
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from alidade.training.judgements import AnswerGroup, noise_corrected
+from alidade.training.choices import Reading
+from alidade.training.judgements import noise_corrected
 from alidade.training.objectives.dpo import DpoLoss
 from alidade.training.objectives.ipo import IpoLoss
 from alidade.training.objectives.orpo import OrpoLoss
@@ -41,15 +43,8 @@ def llama():
 
 
 def groups(flips):
-    made: dict[tuple, AnswerGroup] = {}
-    learned = noise_corrected(flips, "robust")
-    for prompt, left, right, label_prob in COMPARISONS:
-        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
-        group.compare(group.place(left), group.place(right), label_prob, learned(label_prob))
-    for prompt, answers, ranks in RANKINGS:
-        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
-        group.rank([group.place(answer) for answer in answers], ranks)
-    return list(made.values())
+    reading = Reading(learned=noise_corrected(flips, "robust"))
+    return grouped([*(compared(*row) for row in COMPARISONS), *(ranked(*row) for row in RANKINGS)], reading)
 
 
 def dpo(flips=0.0, sft_weight=0.0):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from reference.reward import ranking_loss, reward_loss
+from tests.token_rows import compared, grouped, ranked
 from transformers import (
     GPT2Config,
     GPT2ForSequenceClassification,
@@ -12,7 +13,7 @@ from transformers import (
     LlamaForSequenceClassification,
 )
 
-from alidade.training.judgements import AnswerGroup, collate_groups
+from alidade.training.judgements import collate_groups
 from alidade.training.losses import plackett_luce
 from alidade.training.objectives.reward import RewardObjective
 from alidade.training.trunk import prepare
@@ -44,14 +45,7 @@ def llama():
 
 
 def groups():
-    made: dict[tuple, AnswerGroup] = {}
-    for prompt, left, right, label_prob in COMPARISONS:
-        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
-        group.compare(group.place(left), group.place(right), label_prob, label_prob)
-    for prompt, answers, ranks in RANKINGS:
-        group = made.setdefault(tuple(prompt), AnswerGroup(prompt))
-        group.rank([group.place(answer) for answer in answers], ranks)
-    return list(made.values())
+    return grouped([*(compared(*row) for row in COMPARISONS), *(ranked(*row) for row in RANKINGS)])
 
 
 @pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 1e-5)])

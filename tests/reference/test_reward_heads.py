@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,12 +14,12 @@ from reference.reward import (
     heads_loss,
     ranking_loss,
 )
+from tests.token_rows import compared, grouped, ranked
 from transformers import GPT2Config, GPT2ForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
-from alidade.records import Comparison, Conversation, Ranking
 from alidade.training.choices import Reading, tied_comparison_likelihood, tied_ranking_likelihood
 from alidade.training.heads import Heads
-from alidade.training.judgements import AnswerGroup, Pair, Placed, collate_groups, ranked_pairs
+from alidade.training.judgements import AnswerGroup, Pair, Placed, collate_groups
 from alidade.training.length import LengthLead, fit_length
 from alidade.training.losses import choice_loss
 from alidade.training.objectives.reward import RewardObjective, TieStrength
@@ -64,22 +65,10 @@ def llama():
     )
 
 
-def record(row):
-    words = [" ".join(map(str, tokens)) for tokens in ((row[1], row[2]) if len(row) == 7 else row[1])]
-    asked = {"id": "1", "prompt": Conversation.ask("what")}
-    if len(row) == 4:
-        return Ranking(**asked, answers=words, ranks=row[2])
-    return Comparison(**asked, left=words[0], right=words[1], label_prob=row[3], tie_prob=row[4], margin=row[5])
-
-
 def groups(reading):
-    made: dict[tuple, AnswerGroup] = {}
-    for row in (*COMPARISONS, *RANKINGS):
-        group = made.setdefault(tuple(row[0]), AnswerGroup(row[0]))
-        places = [group.place(answer) for answer in ((row[1], row[2]) if len(row) == 7 else row[1])]
-        pairs = [Pair(*places, row[3], row[3])] if len(row) == 7 else ranked_pairs(places, row[2], 0)
-        group.add(Placed(tuple(places), reading.likelihood(record(row)), row[-1]), pairs)
-    return list(made.values())
+    rows = [*(compared(*row[:-1]) for row in COMPARISONS), *(ranked(*row[:-1]) for row in RANKINGS)]
+    weights = [row[-1] for row in (*COMPARISONS, *RANKINGS)]
+    return grouped(rows, replace(reading, weights=lambda number, row: weights[number]))
 
 
 @pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 1e-5)])

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from pydantic import ValidationError
+from tests.token_rows import compared, grouped
 
 from alidade.errors import DataError, ModelError
 from alidade.models.local import LocalModel
@@ -116,9 +117,7 @@ def test_held_out_rows_that_are_all_too_long_are_no_calibration_but_what_was_fit
 
 
 def test_length_explains_nothing_where_no_judgement_depends_on_it():
-    short, long = AnswerGroup([5], [[6, 7], [8, 9]]), AnswerGroup([6], [[6, 7, 8], [8, 9, 7]])
-    short.compare(0, 1, 1.0, 1.0)
-    long.compare(0, 1, 0.3, 0.3)
+    short, long = grouped([compared([5], [6, 7], [8, 9], 1.0), compared([6], [6, 7, 8], [8, 9, 7], 0.3)])
     for groups in ([short], [short, long]):
         assert fit_length(groups).slopes == (0.0,)
         assert not fit_length(groups).explains_all
@@ -137,9 +136,7 @@ def test_the_value_network_starts_as_the_mean_of_the_heads(model):
     reward, _ = trained(model, rows, heads=HeadsConfig(members=4))
     value = prepare(value_from_reward(reward))
     assert value.config.num_labels == 1
-    group = AnswerGroup([5], [[6, 7], [8]])
-    group.compare(0, 1, 1.0, 1.0)
-    packed = collate_groups([group], torch.device("cpu")).packed
+    packed = collate_groups(grouped([compared([5], [6, 7], [8], 1.0)]), torch.device("cpu")).packed
     plain = reward.rows(packed) @ torch.full((4,), 0.25) - sum(reward.heads.centres) / 4
     mine = reward.normalised_value(answer_scores(value, hidden_states(value, packed, packed.ends)))
     assert torch.allclose(mine, reward.scores(packed), atol=1e-4)

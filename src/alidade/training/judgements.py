@@ -15,14 +15,7 @@ from torch import Tensor
 from alidade.errors import DataError
 from alidade.models.render import Renderer
 from alidade.records import Comparison, Conversation, Ranking
-from alidade.training.choices import (
-    ALL_TIED,
-    Judgement,
-    Likelihood,
-    Reading,
-    comparison_likelihood,
-    ranking_likelihood,
-)
+from alidade.training.choices import ALL_TIED, Judgement, Likelihood, Reading
 from alidade.training.losses import Choices
 from alidade.training.packing import Packed, Tree, pack_trees
 from alidade.training.settings import JudgementConfig, Noise
@@ -82,17 +75,6 @@ class AnswerGroup:
         if answer not in self.answers:
             self.answers.append(answer)
         return self.answers.index(answer)
-
-    def compare(self, left: int, right: int, label_prob: float, learned_prob: float, row: int = -1) -> None:
-        """One comparison; `learned_prob` is the label after what is known of label noise, and may leave [0, 1]."""
-        self.add(
-            Placed((left, right), comparison_likelihood(learned_prob)),
-            [Pair(left, right, label_prob, learned_prob, row=row)],
-        )
-
-    def rank(self, places: Sequence[int], ranks: Sequence[int], row: int = -1) -> None:
-        """One ranking of the answers `places`, 0 the best rank, equal ranks tied."""
-        self.add(Placed(tuple(places), ranking_likelihood(ranks)), ranked_pairs(places, ranks, row))
 
     def add(self, placed: Placed, pairs: Iterable[Pair]) -> None:
         """One judgement and the pairs in it."""
