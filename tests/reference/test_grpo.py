@@ -6,7 +6,7 @@ import pytest
 import torch
 from reference.grpo import grpo_advantages, loss, reinforce_advantages, rloo_advantages
 from reference.ppo import log_probs
-from transformers import GPT2Config, GPT2LMHeadModel
+from tests.small_networks import gpt2
 
 from alidade.models.local import LocalModel
 from alidade.training.combined import CombinedReward
@@ -37,8 +37,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def networks():
     torch.manual_seed(0)
-    size = {"vocab_size": 40, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 32, "initializer_range": 0.3}
-    return [GPT2LMHeadModel(GPT2Config(**size)).double().eval() for _ in range(2)]
+    return [gpt2(layers=1, initializer_range=0.3).double().eval() for _ in range(2)]
 
 
 def rows():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from reference.kto import answer_log_prob, kto_loss
 from reference.kto import reference_point as specified_point
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from tests.small_networks import gpt2, llama
 
 from alidade.training.feedback import FeedbackGroup, ReferencedFeedback, collate_feedback
 from alidade.training.judgements import noise_corrected
@@ -32,17 +32,6 @@ STRAYS = [
     ([17, 18], [8, 1]),
 ]
 CPU = torch.device("cpu")
-
-
-def gpt2():
-    return GPT2LMHeadModel(GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=32))
-
-
-def llama():
-    config = LlamaConfig(
-        vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
-    )
-    return LlamaForCausalLM(config)
 
 
 def groups(flips):

@@ -6,14 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from reference.ppo import experience, ppo_loss
-from transformers import (
-    GPT2Config,
-    GPT2ForSequenceClassification,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    LlamaForSequenceClassification,
-)
+from tests.small_networks import gpt2, llama
 
 from alidade.models.local import LocalModel
 from alidade.training.combined import CombinedReward
@@ -57,27 +50,13 @@ ANSWERS = Answers(
 CPU = torch.device("cpu")
 
 
-def gpt2(kind):
-    size = {"vocab_size": 40, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 32}
-    return (GPT2LMHeadModel if kind == "lm" else GPT2ForSequenceClassification)(
-        GPT2Config(**size, num_labels=1, pad_token_id=0, initializer_range=0.3)
-    )
-
-
-def llama(kind):
-    size = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
-    return (LlamaForCausalLM if kind == "lm" else LlamaForSequenceClassification)(
-        LlamaConfig(**size, num_attention_heads=2, num_labels=1, pad_token_id=0, initializer_range=0.3)
-    )
-
-
 @pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 2e-5)])
 @pytest.mark.parametrize("tokens_at_once", [8, 100])
 @pytest.mark.parametrize("variant", VARIANTS, ids=["plain", "mask", "bootstrap", "k3"])
 def test_packed_ppo_equals_the_specification(build, dtype, close, tokens_at_once, variant):
     how = HOW | variant
     torch.manual_seed(0)
-    plain = [build(kind).to(dtype).eval() for kind in ("lm", "lm", "score", "score")]
+    plain = [build(heads, layers=1, initializer_range=0.3).to(dtype).eval() for heads in (0, 0, 1, 1)]
     policy, reference, reward, value = (prepare(copy.deepcopy(module)) for module in plain)
     rows = [(ANSWERS.prompts[place], ANSWERS.tokens[i], ANSWERS.finished[i]) for i, place in enumerate(ANSWERS.places)]
     expected = experience(plain, rows, how)

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 from reference.preference import dpo_pair, dpo_ranking, ipo_pair, orpo_pair, preference_loss, simpo_pair
+from tests.small_networks import gpt2, llama
 from tests.token_rows import compared, grouped, ranked
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from alidade.training.choices import Reading
 from alidade.training.judgements import noise_corrected
@@ -29,17 +29,6 @@ COMPARISONS = [
     ([13], [14, 15, 1], [16, 1], 0.0),
 ]
 RANKINGS = [([17, 18], [[8, 1], [9, 1], [10, 11, 1]], (1, 0, 1)), ([19], [[8, 1], [9, 10, 1]], (0, 1))]
-
-
-def gpt2():
-    return GPT2LMHeadModel(GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=32))
-
-
-def llama():
-    config = LlamaConfig(
-        vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
-    )
-    return LlamaForCausalLM(config)
 
 
 def groups(flips):

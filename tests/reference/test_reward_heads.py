@@ -14,8 +14,8 @@ from reference.reward import (
     heads_loss,
     ranking_loss,
 )
+from tests.small_networks import gpt2, llama
 from tests.token_rows import compared, grouped, ranked
-from transformers import GPT2Config, GPT2ForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
 from alidade.training.choices import Reading, tied_comparison_likelihood, tied_ranking_likelihood
 from alidade.training.heads import Heads
@@ -45,26 +45,6 @@ CASES = {
 }
 
 
-def gpt2():
-    return GPT2ForSequenceClassification(
-        GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=32, num_labels=HEADS, pad_token_id=0)
-    )
-
-
-def llama():
-    return LlamaForSequenceClassification(
-        LlamaConfig(
-            vocab_size=40,
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_labels=HEADS,
-            pad_token_id=0,
-        )
-    )
-
-
 def groups(reading):
     rows = [*(compared(*row[:-1]) for row in COMPARISONS), *(ranked(*row[:-1]) for row in RANKINGS)]
     weights = [row[-1] for row in (*COMPARISONS, *RANKINGS)]
@@ -76,7 +56,7 @@ def groups(reading):
 def test_all_ways_of_reading_judgements_equal_the_specification(build, dtype, close, case):
     settings = CASES[case]
     torch.manual_seed(0)
-    plain = build().to(dtype).eval()
+    plain = build(heads=HEADS).to(dtype).eval()
     with torch.no_grad():
         plain.score.weight.mul_(20)
     packed = prepare(copy.deepcopy(plain))

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from reference.sft import sft_loss
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from tests.small_networks import gpt2, llama
 
 from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.packing import pack_rows
@@ -13,16 +13,6 @@ from alidade.training.trunk import prepare
 
 PROMPTS = [[5, 6, 7, 8], [9, 10], [11]]
 ANSWERS = [[12, 13, 1], [14, 1], [15, 16, 17, 18, 1]]
-
-
-def gpt2():
-    return GPT2LMHeadModel(GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=2, n_positions=32))
-
-
-def llama():
-    return LlamaForCausalLM(
-        LlamaConfig(vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
-    )
 
 
 @pytest.mark.parametrize(("build", "dtype", "close"), [(gpt2, torch.float64, 1e-8), (llama, torch.float32, 1e-5)])
