@@ -1,6 +1,6 @@
 import pytest
 
-from alidade.preferences.baselines import accuracy, length_only, majority
+from alidade.preferences.baselines import accuracy, beside_baselines, length_only, majority
 from alidade.records import Comparison, Conversation
 
 
@@ -56,3 +56,14 @@ def test_accuracy_counts_the_signs_that_agree_with_the_labels():
     found = accuracy(rows, [2.0, 1.0, 5.0, -0.1])
     assert found.mean == pytest.approx(2 / 3)
     assert found.n == 3
+
+
+def test_an_accuracy_stands_beside_both_baselines():
+    leads = [1.0] * 4 + [-1.0] * 3 + [1.0]
+    found = beside_baselines(LONGER_WINS, LONGER_WINS, leads)
+    assert {name: one.mean for name, one in found.items()} == {"accuracy": 7 / 8, "length_only": 1.0, "majority": 0.5}
+
+
+def test_without_a_held_out_preference_there_is_nothing_to_stand_beside():
+    tie = row("tie", "a", "b", 0.5)
+    assert beside_baselines(LONGER_WINS, [tie], [1.0]) == {}

@@ -1,6 +1,6 @@
 """Human preferences: reading them from files, tallying votes, splitting by prompt, and the baselines to beat."""
 
-from alidade.preferences.baselines import accuracy, length_only, majority
+from alidade.preferences.baselines import beside_baselines
 from alidade.preferences.export import trl_columns
 from alidade.preferences.formats import (
     Loaded,
@@ -18,9 +18,7 @@ from alidade.preferences.tally import Tallied, tally
 from alidade.preferences.unpaired import unpaired
 
 __all__ = [
-    "accuracy",
-    "length_only",
-    "majority",
+    "beside_baselines",
     "Loaded",
     "Split",
     "Tallied",

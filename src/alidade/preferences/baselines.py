@@ -34,6 +34,21 @@ def accuracy(comparisons: Sequence[Comparison], preference: Sequence[float]) -> 
     return clustered_proportion([agreed == 1.0 for agreed in right], prompts)
 
 
+def beside_baselines(
+    train: Sequence[Comparison], heldout: Sequence[Comparison], leads: Sequence[float]
+) -> dict[str, Estimate]:
+    """The accuracy of `leads` on held-out comparisons, and that of each baseline; empty where none has a preference.
+
+    `leads` says how far each held-out comparison's left answer is ahead.
+    """
+    found = {
+        "accuracy": accuracy(heldout, leads),
+        "length_only": length_only(train, heldout),
+        "majority": majority(train, heldout),
+    }
+    return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
 def length_only(train: Sequence[Comparison], heldout: Sequence[Comparison]) -> Estimate | None:
     """The accuracy of always choosing the longer answer, or the shorter where that does better in training."""
     return _measured(lambda row: float(len(row.left) - len(row.right)), train, heldout)

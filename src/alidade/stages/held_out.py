@@ -16,7 +16,7 @@ from pydantic import Field
 from alidade.errors import DataError
 from alidade.models.base import Sampling
 from alidade.pipeline import StageContext, stage
-from alidade.preferences import accuracy, length_only, majority, prompt_key, take
+from alidade.preferences import beside_baselines, prompt_key, take
 from alidade.records import Comparison, Completion, Demonstration, Estimate, Prompt, Record
 from alidade.stages.judged import as_comparisons, read_judged
 from alidade.stages.kinds import COMPARISONS, DEMONSTRATIONS, EVALUATION, MODEL, PROMPTS, REWARD_MODEL
@@ -136,13 +136,8 @@ def _reward_report(reward: Any, train: Sequence[Comparison], heldout: Sequence[C
     # Both ways round: files put the preferred answer first, and so would bins that are read one way only.
     predicted = [_sigmoid(lead) for gap in gaps for lead in (gap, -gap)]
     bins = calibration_bins(predicted, [prob for row in heldout for prob in (row.label_prob, 1 - row.label_prob)])
-    found = {
-        "accuracy": accuracy(heldout, gaps),
-        "length_only": length_only(train, heldout),
-        "majority": majority(train, heldout),
-    }
     return {
-        **{name: estimate.model_dump() for name, estimate in found.items() if estimate is not None},
+        **_dumped(beside_baselines(train, heldout, gaps)),
         "comparisons": len(heldout),
         "calibration_error": expected_calibration_error(bins),
         "calibration": [vars(one) for one in bins],

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from alidade.pipeline import StageContext, stage
 from alidade.preferences import slices
-from alidade.preferences.baselines import accuracy, decided, length_only, majority
+from alidade.preferences.baselines import accuracy, beside_baselines, decided
 from alidade.records import Candidates, Comparison, Prompt, Record
 from alidade.stages.kinds import ANSWERS, EVALUATION, REWARD_MODEL
 from alidade.store import Artifact, read_rows, write_json
@@ -66,16 +66,8 @@ def leads_of(reward: RewardModel, rows: Sequence[Comparison]) -> list[float]:
 
 
 def agreement(train: Sequence[Comparison], heldout: Sequence[Comparison], leads: Sequence[float]) -> dict[str, Any]:
-    """Accuracy on held-out comparisons that have a preference, and that of the baselines; empty when there are none.
-
-    `leads` says how far each held-out comparison's left answer is ahead.
-    """
-    measured = {
-        "accuracy": accuracy(heldout, leads),
-        "length_only": length_only(train, heldout),
-        "majority": majority(train, heldout),
-    }
-    found = {name: estimate.model_dump() for name, estimate in measured.items() if estimate is not None}
+    """`beside_baselines` as JSON, and how many held-out comparisons have a preference; empty when there are none."""
+    found = {name: estimate.model_dump() for name, estimate in beside_baselines(train, heldout, leads).items()}
     return found | {"n": len(decided(heldout))} if found else {}
 
 
