@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alidade.errors import AlidadeError, UsageError
+from alidade.errors import AlidadeError, RecipeError, UsageError
 from alidade.pipeline import Upstream, load_recipe
 from alidade.stages import load_all
 from alidade.stages.overoptimisation import OveroptimisationConfig, check_pairs
@@ -83,3 +83,34 @@ def test_over_optimisation_needs_reward_models_on_both_sides() -> None:
     verified = Upstream("grpo", OveroptimisationConfig(), {"watched": reward})
     with pytest.raises(UsageError, match="no reward model was optimised here"):
         check_pairs(OveroptimisationConfig(), {"best_small": best, "ppo_small": verified})
+
+
+BEST = """\
+name: best
+stages:
+  base: {use: pilot}
+  prompts: {use: testbed-prompts, with: {mix: {fact: 1}}}
+  draws: {use: sample, in: {model: base, prompts: prompts}}
+  votes: {use: testbed-votes, in: {answers: draws}}
+  comparisons: {use: tally, in: {answers: draws, votes: votes}}
+  reward: {in: {model: base, comparisons: comparisons}}
+  best: {use: testbed-best-of-n, in: {reward: reward, answers: draws}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("normalise: true", "`normalise` goes by the scores of a training so far"),
+        ("truncated: mask", "truncated `mask` needs a training"),
+        ("truncated: bootstrap", "truncated `bootstrap` needs a training"),
+    ],
+)
+def test_best_of_n_refuses_ways_to_shape_a_reward_that_need_a_training(tmp_path: Path, setting: str, said: str) -> None:
+    load_all()
+    path = tmp_path / "best.yaml"
+    path.write_text(BEST)
+    load_recipe(path)
+    with pytest.raises(RecipeError, match=said) as caught:
+        load_recipe(path, [f"best.shape={{{setting}}}"])
+    assert "best" in str(caught.value.where)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import pstdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import model_validator
 
 from alidade.errors import DataError
 from alidade.evals.best_of_n import best_of_n, kl_bound, powers_of_two
@@ -24,9 +26,23 @@ SETS = {"choosing": "rows.jsonl", "reporting": "heldout.jsonl"}
 
 
 class BestOfNConfig(Record):
-    """From a score to the reward that is compared: as in reinforcement, so that both optimise the same thing."""
+    """From a score to the reward that is compared: as in reinforcement, so that both optimise the same thing.
+
+    What says how tokens are credited (`whiten`, `gamma`, `lam`) changes no answer's reward.
+    """
 
     shape: RewardShape = RewardShape()
+
+    @model_validator(mode="after")
+    def _nothing_is_trained(self) -> Self:
+        if self.shape.normalise:
+            raise ValueError("`normalise` goes by the scores of a training so far; best-of-n trains nothing")
+        if self.shape.truncated != "penalise":
+            raise ValueError(
+                f"truncated `{self.shape.truncated}` needs a training: the best of n is chosen among all answers, so one that "
+                "was cut is worth `unfinished_score`, or its own score where that is null"
+            )
+        return self
 
 
 @stage(
