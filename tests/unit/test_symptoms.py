@@ -60,5 +60,19 @@ def test_nothing_is_said_of_a_training_too_short_to_have_a_course():
     assert symptoms([{"kl": -9.0}]) == []
 
 
+@pytest.mark.parametrize("name", [one.name for one in SYMPTOMS])
+def test_a_symptom_in_the_middle_rows_only_is_found(name):
+    change, words = SHOWN_BY[name]
+    start = healthy(change)
+    bare = {"iteration": 1.0}
+    curves = [bare, start, bare, *[{**start, **change}] * 4, bare]
+    (found,) = found_in(curves)
+    assert (found.symptom.name, words in found.evidence) == (name, True)
+
+
+def test_columns_that_never_stand_together_are_not_looked_for():
+    assert [one.name for one in looked_for([{"kl": 1.0}, {"length": 20.0}] * 3)] == ["negative KL"]
+
+
 def test_a_longer_answer_without_a_higher_reward_is_no_drift():
     assert found_in([HEALTHY, *[{**HEALTHY, "length": 60.0}] * 4]) == []

@@ -1,7 +1,7 @@
 """What curves look like when a training goes wrong, the likely cause, and the setting to change. No tensors.
 
-Each entry of `SYMPTOMS` is one symptom; it is looked for wherever its columns are in the curves. `docs/guides/diagnosis.md` has
-the same table in words.
+Each entry of `SYMPTOMS` is one symptom; it is looked for in the rows that have its columns.
+`docs/guides/when-training-goes-wrong.md` has the same table in words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WORSE = 1.5
 
 @dataclass(frozen=True)
 class Symptom:
-    """One way in which a training goes wrong; `sign` says in words how the curves show it, or nothing."""
+    """One way in which a training goes wrong; `sign` says in words how rows with all its columns show it, or nothing."""
 
     name: str
     columns: tuple[str, ...]
@@ -49,15 +49,13 @@ class Found:
 
 
 def looked_for(curves: Curves) -> list[Symptom]:
-    """The symptoms that curves with these columns could show; none before there are two rows."""
-    if len(curves) < 2:
-        return []
-    return [one for one in SYMPTOMS if all(name in row for row in (curves[0], curves[-1]) for name in one.columns)]
+    """The symptoms that these curves could show: those whose columns stand together in two rows or more."""
+    return [symptom for symptom in SYMPTOMS if len(_course(curves, symptom)) > 1]
 
 
 def found_in(curves: Curves) -> list[Found]:
     """The symptoms that the curves of a training show; none when they look healthy."""
-    signs = [(symptom, symptom.sign(curves)) for symptom in looked_for(curves)]
+    signs = [(symptom, symptom.sign(_course(curves, symptom))) for symptom in looked_for(curves)]
     return [Found(symptom, evidence) for symptom, evidence in signs if evidence]
 
 
@@ -66,8 +64,13 @@ def symptoms(curves: Curves) -> list[str]:
     return [str(one) for one in found_in(curves)]
 
 
+def _course(curves: Curves, symptom: Symptom) -> Curves:
+    """The rows that have all that a symptom is told by: not every row has every column (some are measured now and then)."""
+    return [row for row in curves if all(name in row for name in symptom.columns)]
+
+
 def _recent(curves: Curves, name: str) -> list[float]:
-    return [row[name] for row in curves[-RECENT:] if name in row]
+    return [row[name] for row in curves[-RECENT:]]
 
 
 def _negative_kl(curves: Curves) -> str:
@@ -88,7 +91,7 @@ def _entropy_collapse(curves: Curves) -> str:
 
 
 def _value_blow_up(curves: Curves) -> str:
-    losses = [row["value_loss"] for row in curves if "value_loss" in row]
+    losses = [row["value_loss"] for row in curves]
     if losses[-1] <= GROWTH * max(losses[0], 1e-3):
         return ""
     return f"the value loss grew from {losses[0]:.3g} to {losses[-1]:.3g}"
