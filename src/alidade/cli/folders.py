@@ -66,9 +66,12 @@ def model_place(asked: str, run: Path | None) -> str:
 
 def open_chat_model(asked: str, run: Path | None) -> ChatModel:
     """The model called `asked`; see `model_place`."""
+    from alidade.hub import refuse_missing
     from alidade.models import open_model
 
-    return open_model(model_place(asked, run))
+    place = model_place(asked, run)
+    refuse_missing(place)
+    return open_model(place)
 
 
 def models_of(folder: Path) -> Sequence[str]:

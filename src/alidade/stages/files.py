@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 from pydantic import BeforeValidator, Field
 
 from alidade.errors import DataError, ModelError
+from alidade.hub import refuse_missing
 from alidade.pipeline import InputFile, InputReference, StageContext, Upstream, stage
 from alidade.preferences import (
     Loaded,
@@ -200,8 +201,11 @@ def _open(place: Path | str, base: str | None) -> LocalModel:
     """A user's model.
 
     Raises:
-        ModelError: when it is an adapter whose base the recipe does not name.
+        ModelError: when it cannot be found, or is an adapter whose base the recipe does not name.
     """
+    for address in (place, base):
+        if address is not None:
+            refuse_missing(address)
     from alidade.models.adapters import is_adapter
     from alidade.models.local import load
 

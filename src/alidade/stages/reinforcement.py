@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from alidade.errors import UsageError
+from alidade.hub import refuse_missing
 from alidade.pipeline import ANY_NAME, StageContext, Upstream, stage
 from alidade.preferences import prompt_key
 from alidade.records import Demonstration, Prompt
@@ -103,6 +104,7 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
     Raises:
         UsageError: when nothing, or two things, would score, a function is unknown, a reward has no purpose, or a policy is
             to be chosen on prompts that are not given.
+        ModelError: when a judge cannot be found.
     """
     from alidade.training.rewards import REWARDS
 
@@ -124,12 +126,20 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
     if MAIN_REWARD not in models | set(config.sources):
         raise UsageError("nothing scores the answers", hint=hint)
     for source in config.sources.values():
-        if source.verify:
-            REWARDS.get(source.verify)
+        _check_source(source)
     config.training.check_rewards(models | set(config.sources))
     if config.training.keep.chooses and "watched" not in inputs:
         raise UsageError(NOTHING_WATCHED, hint=WATCH)
     check_method(config, inputs)
+
+
+def _check_source(source: RewardSource) -> None:
+    from alidade.training.rewards import REWARDS
+
+    if source.verify:
+        REWARDS.get(source.verify)
+    if source.judge is not None:
+        refuse_missing(source.judge.model)
 
 
 @stage("ppo", version=4, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from alidade.errors import ModelError, ModelUnavailable
+from alidade.hub import refuse_missing
 from alidade.models import open_model
 from alidade.models.base import ChatModel, Sampling
 from alidade.models.requests import Fault, address, bearer, post, shown
@@ -33,6 +34,7 @@ def open_reward(source: RewardSource) -> Scorer:
     if source.http is not None:
         return ServedReward(source.http)
     if source.judge is not None:
+        refuse_missing(source.judge.model)
         return JudgedReward(open_model(source.judge.model), source.judge)
     return score_by(REWARDS.get(source.verify))
 
