@@ -68,10 +68,10 @@ def test_ppo_with_adapters_stands_on_one_base(tmp_path, recipe):
     assert not (made["policy"].path / "adapter").exists()
     settings = PpoStage(method="lora", lora=LoraConfig(rank=2))
     inputs = {"policy": made["sft"], "reward": made["reward"]}
-    networks = _networks(settings, settings.training, inputs, 0)
+    networks = _networks(settings, inputs, 0)
     one = weight_bytes([load(made["sft"].path).module])
     assert weight_bytes([networks.policy.module, networks.reward.module, networks.value]) <= 1.3 * one
-    other = _networks(settings, settings.training, {"policy": made["base"], "reward": made["reward"]}, 0)
+    other = _networks(settings, {"policy": made["base"], "reward": made["reward"]}, 0)
     two = weight_bytes([other.policy.module, other.reward.module, other.value])
     assert 2 * one < two <= 2.3 * one
     kept = load(made["sft"].path / "adapter", base=made["base"].path, dtype="float32")

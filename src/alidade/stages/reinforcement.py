@@ -31,6 +31,7 @@ from alidade.training.settings import (
     NOTHING_WATCHED,
     WATCH,
     GrpoConfig,
+    Keeping,
     PpoConfig,
     ReinforceConfig,
     RlooConfig,
@@ -98,6 +99,15 @@ class ReinforceStage(ReinforcementStage):
     training: ReinforceConfig = ReinforceConfig()  # pyright: ignore[reportIncompatibleVariableOverride] a frozen field may be narrower
 
 
+def _check_source(source: RewardSource) -> None:
+    from alidade.training.rewards import REWARDS
+
+    if source.verify:
+        REWARDS.get(source.verify)
+    if source.judge is not None:
+        refuse_missing(source.judge.model)
+
+
 def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> None:
     """Each reward is scored by one thing, known and asked for, and one of them is the main one.
 
@@ -133,42 +143,31 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
     check_method(config, inputs)
 
 
-def _check_source(source: RewardSource) -> None:
-    from alidade.training.rewards import REWARDS
-
-    if source.verify:
-        REWARDS.get(source.verify)
-    if source.judge is not None:
-        refuse_missing(source.judge.model)
-
-
 @stage("ppo", version=4, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
 def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
-    reinforce(config, config.training, inputs, context)
+    reinforce(config, inputs, context)
 
 
 @stage("grpo", version=2, reads=READS, writes=MODEL, config=GrpoStage, check=check_reward)
 def grpo(config: GrpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each answer held against its group."""
-    reinforce(config, config.training, inputs, context)
+    reinforce(config, inputs, context)
 
 
 @stage("rloo", version=2, reads=READS, writes=MODEL, config=RlooStage, check=check_reward)
 def rloo(config: RlooStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each answer held against the others."""
-    reinforce(config, config.training, inputs, context)
+    reinforce(config, inputs, context)
 
 
 @stage("reinforce++", version=2, reads=READS, writes=MODEL, config=ReinforceStage, check=check_reward)
 def reinforce_plus_plus(config: ReinforceStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each token held against the whole batch."""
-    reinforce(config, config.training, inputs, context)
+    reinforce(config, inputs, context)
 
 
-def reinforce(
-    config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], context: StageContext
-) -> None:
+def reinforce(config: ReinforcementStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Train the policy; write it and its curves, and warn of what they look like."""
     from alidade.training.objectives.ppo import train_ppo
     from alidade.training.rewards import REWARDS, check_prompts
@@ -177,12 +176,12 @@ def reinforce(
     for source in config.sources.values():
         if source.verify:
             check_prompts(REWARDS.get(source.verify), asked.everything)
-    networks = _networks(config, training, inputs, context.seed)
+    networks = _networks(config, inputs, context.seed)
     mixed = read_rows(inputs["demonstrations"].path / "rows.jsonl", Demonstration) if "demonstrations" in inputs else ()
-    result = train_ppo(networks, asked, training, training_run(context), gold=_gold(asked), mixed=mixed)
+    result = train_ppo(networks, asked, config.training, training_run(context), gold=_gold(asked), mixed=mixed)
     write_model(networks.policy, config, inputs["policy"], context.out)
     write_history(context, result)
-    _write_watched(result, training, context)
+    _write_watched(result, config.training.keep, context)
     for name in ("proxy_reward", "kl"):
         context.note(name, round(result.history[-1][name], 3))
 
@@ -216,18 +215,18 @@ def _asked(inputs: Mapping[str, Artifact]) -> Asked:
     return Asked(trained, choosing, reporting)
 
 
-def _write_watched(result: TrainingResult, training: PpoConfig, context: StageContext) -> None:
+def _write_watched(result: TrainingResult, keep: Keeping, context: StageContext) -> None:
     """The measurements on watched prompts, a row per iteration and prompt, and which policy was best and which is kept."""
     if "watched" not in result.summary:
         return
     best, rows = result.summary["best"], result.summary["watched"]
-    kept = best if training.keep.policy == "best" else rows[-1]["iteration"]
+    kept = best if keep.policy == "best" else rows[-1]["iteration"]
     write_rows(context.out / "watched.jsonl", rows)
     write_json(context.out / "kept.json", {"best_iteration": best, "kept_iteration": kept})
     context.note("best_iteration", best)
 
 
-def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[str, Artifact], seed: int) -> Networks:
+def _networks(config: ReinforcementStage, inputs: Mapping[str, Artifact], seed: int) -> Networks:
     """Policy, reference, rewards and value network; the value starts as the main reward's model, or else from the policy.
 
     With adapters, a network stands on another's frozen weights wherever it was trained from them.
@@ -244,7 +243,7 @@ def _networks(config: ReinforcementStage, training: PpoConfig, inputs: Mapping[s
     more = {**models, **{name: open_reward(source) for name, source in config.sources.items()}}
     reward = more.pop(MAIN_REWARD)
     value = None
-    if training.baseline == "critic":
+    if config.training.baseline == "critic":
         known = isinstance(reward, RewardModel)
         value = value_from_reward(reward) if known else new_reward_model(policy, seed, shared=adapts).module
     if not adapts:
