@@ -103,7 +103,7 @@ def live(algorithm, folder, place, save_every_seconds):
     random.seed(SEED), np.random.seed(SEED), torch.manual_seed(SEED)
     place.watch(fit, "save_checkpoint", "checkpoint")
     place.watch(ppo_source, "roll_out", "rollout")
-    place.watch(ppo_source, "judge", "scoring")
+    place.watch(ppo_source, "appraise", "scoring")
     run = TrainingRun(SEED, folder / "scratch", Chance(place), save_every_seconds)
     weights, result = getattr(small_trainings, algorithm)(run, folder, LENGTH)
     outcome = {"weights": weights, "random": random_digest()}

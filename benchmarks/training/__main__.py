@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.training import gradients
 from benchmarks.training.process import MARK
 from benchmarks.training.results import fastest, machine, speed, summary, table
-from benchmarks.training.tasks import Options, Task, tasks
+from benchmarks.training.tasks import DEFAULT, Options, Task, tasks
 from benchmarks.training.workload import SHAPES, prepare
 
 ROOT = Path(__file__).parents[2]
@@ -43,12 +43,13 @@ def _sides(task: Task) -> list[tuple[str, Mapping[str, Options]]]:
     return [("ours", task.ours), ("peer", task.peer)]
 
 
-def _worth_a_look(task: Task) -> Task:
-    """The task without the peer's bf16 where the processor has none; its default stays, whatever it takes."""
+def _worth_a_look(task: Task, emulated: bool) -> Task:
+    """The task without the peer's bf16 where the processor has none; its default only if `emulated` bf16 is asked for."""
     if machine()["bf16_in_hardware"]:
         return task
-    default = next(iter(task.peer))
-    kept = {name: options for name, options in task.peer.items() if name == default or "bf" not in name}
+    kept = {name: options for name, options in task.peer.items() if "bf" not in name}
+    if not emulated:
+        kept.pop(DEFAULT, None)
     return replace(task, peer=kept)
 
 
@@ -98,7 +99,7 @@ class Bench:
         working = {name: [run] for name, run in scan["peer"].items() if run}
         if not working or not all(scan["ours"].values()):
             sys.exit(f"error: {task.name}: a setting of ours, or every setting of the peer, failed; see above")
-        chosen = list(dict.fromkeys([*list(working)[:1], fastest(working)]))
+        chosen = list(dict.fromkeys([*(name for name in working if name == DEFAULT), fastest(working)]))
         runs: dict[str, dict[str, list[Any]]] = {"ours": {"speed": []}, "peer": {name: [] for name in chosen}}
         slow = [name for name in chosen if self._too_slow(task, name, scan["peer"][name])]
         runs["peer"] |= {name: [scan["peer"][name]] for name in slow}
@@ -159,6 +160,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shape", choices=sorted(SHAPES), default="tiny")
     parser.add_argument("--allocator", choices=("tuned", "system"), default="tuned")
     parser.add_argument("--seconds", type=float, default=60, help="about how long one measurement takes")
+    parser.add_argument(
+        "--emulated", action="store_true", help="the peer's bf16 default also where the processor has none: hours"
+    )
     parser.add_argument("--peer", type=Path, default=ROOT / ".venv-peer", help="the peer's virtual environment")
     parser.add_argument(
         "--work", type=Path, default=ROOT / "runs" / "benchmarks", help="where models and rows are kept"
@@ -183,7 +187,7 @@ def main() -> None:
         part["gradients"] = bench.gradients()
     for task in tasks(given.rows, given.rounds, given.iterations):
         if task.name in given.only:
-            entry = bench.compare(_worth_a_look(task), given.repeats)
+            entry = bench.compare(_worth_a_look(task, given.emulated), given.repeats)
             measured = {"date": time.strftime("%Y-%m-%d"), "rows": given.rows, "machine": machine()}
             part["tasks"][task.name] = {**entry, **measured}
             given.out.parent.mkdir(parents=True, exist_ok=True)

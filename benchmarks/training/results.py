@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch.utils.benchmark import Timer
 
-from benchmarks.training.tasks import Task
+from benchmarks.training.tasks import DEFAULT, Task
 
+VERDICTS = {True: "holds", False: "missed", None: "not measured"}
 Runs = Sequence[Mapping[str, float]]
 
 
@@ -56,19 +57,18 @@ def summary(task: Task, ours: Runs, peer: Mapping[str, Runs], scan: Mapping[str,
     """One task's entry: speeds in tokens a second, memory in MB, ratios with their ranges, and whether the goals hold.
 
     Speeds are those of the repeats; the least memory of either side is that of its one run in the scan. Where the peer's
-    default fails, the next setting stands in for it and is named.
+    default did not run, what is said of it is None.
     """
-    default, best = next(iter(peer)), fastest(peer)
+    default, best = peer.get(DEFAULT), fastest(peer)
     working = {name: [run] for name, run in scan["peer"].items() if run}
     lean, frugal = leanest(working), scan["ours"].get("memory")
     entry: dict[str, Any] = {
         "peer": task.peer_module,
         "ours": spread([speed(run) for run in ours]),
-        "peer_default_setting": default,
-        "peer_default": spread([speed(run) for run in peer[default]]),
+        "peer_default": default and spread([speed(run) for run in default]),
         "peer_best": spread([speed(run) for run in peer[best]]),
         "peer_best_setting": best,
-        "ratio_default": ratio(ours, peer[default]),
+        "ratio_default": default and ratio(ours, default),
         "ratio_best": ratio(ours, peer[best]),
         "rss_ours": _memory(ours),
         "rss_peer_best_speed": _memory(peer[best]),
@@ -78,9 +78,13 @@ def summary(task: Task, ours: Runs, peer: Mapping[str, Runs], scan: Mapping[str,
     if frugal:
         entry["rss_ours_best_memory"] = _memory([frugal])
         entry["ours_at_best_memory"] = spread([speed(frugal)])
-    entry["goals"] = {name: {"goal": goal, "holds": entry[name]["median"] >= goal} for name, goal in task.goals.items()}
+    entry["goals"] = {name: {"goal": goal, "holds": _holds(entry[name], goal)} for name, goal in task.goals.items()}
     entry["runs"] = {"ours": list(ours), "peer": dict(peer)}
     return entry
+
+
+def _holds(found: Mapping[str, float] | None, goal: float) -> bool | None:
+    return None if found is None else found["median"] >= goal
 
 
 def _memory(runs: Runs) -> dict[str, float]:
@@ -109,9 +113,7 @@ def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, entry in entries.items():
-        goals = ", ".join(
-            f"{goal['goal']:g}x {'holds' if goal['holds'] else 'missed'}" for goal in entry["goals"].values()
-        )
+        goals = ", ".join(f"{goal['goal']:g}x {VERDICTS[goal['holds']]}" for goal in entry["goals"].values())
         lean = f" ({entry['rss_ours_best_memory']['median']:.0f})" if "rss_ours_best_memory" in entry else ""
         cells = [
             name,
@@ -129,5 +131,7 @@ def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _range(found: Mapping[str, float], digits: int) -> str:
+def _range(found: Mapping[str, float] | None, digits: int) -> str:
+    if found is None:
+        return "not measured"
     return f"{found['median']:.{digits}f} ({found['low']:.{digits}f}-{found['high']:.{digits}f})"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Options = Mapping[str, Any]
+DEFAULT = "default"  # the peer's options as they come
 FP32 = {"bf16": False}
 BF16 = {"bf16": True}
 FREE = {"gradient_checkpointing": False}  # the peer's default is to recompute activations
@@ -28,7 +29,7 @@ WHOLE = {"whole": True}
 class Task:
     """One measurement on both sides. `ours` and `peer` map a setting's name to what its worker gets; `goals` are ratios.
 
-    Ours are `speed` and `memory`; the peer's first is its default. `sizes` are the least and the most that one measurement covers.
+    Ours are `speed` and `memory`; the peer's `DEFAULT` is as it comes. `sizes` are the least and the most that one measurement covers.
     """
 
     name: str
@@ -52,7 +53,7 @@ def _sft(rows: int) -> Task:
         (LEAST_ROWS, rows),
         {"speed": {"training": training}, "memory": {"training": frugal}},
         {
-            "default": peer(**pairs),
+            DEFAULT: peer(**pairs),
             "by length": peer(**pairs, **FREE, **FP32, **SORTED) | WHOLE,
             "packing": peer(**packed, **FREE, **FP32),
             "packing, bf16": peer(**packed, **FREE, **BF16),
@@ -76,7 +77,7 @@ def _from_pairs(name: str, rows: int, goal: float) -> Task:
         (LEAST_ROWS, rows),
         {"speed": {"training": training}, "memory": {"training": frugal}},
         {
-            "default": peer(),
+            DEFAULT: peer(),
             "fp32": peer(**FREE, **FP32),
             "by length, fp32": peer(**FREE, **FP32, **SORTED) | WHOLE,
             "bf16": peer(**FREE, **BF16),
@@ -117,7 +118,7 @@ def _grpo(iterations: int) -> Task:
         (1, iterations),
         {"speed": {"training": training}, "memory": {"training": frugal}},
         {
-            "default": {"options": peer(steps_per_generation=1)},
+            DEFAULT: {"options": peer(steps_per_generation=1)},
             "drawn together, fp32": {"options": peer(**FREE, **FP32, **together)},
             "drawn together, bf16": {"options": peer(**FREE, **BF16, **together)},
             "fp32": {"options": peer(**FREE, **FP32, steps_per_generation=1)},
@@ -147,7 +148,7 @@ def _ppo(iterations: int) -> Task:
         (1, iterations),
         {"speed": {"training": training}, "memory": {"training": frugal}},
         {
-            "default": peer(16),
+            DEFAULT: peer(16),
             "fp32": peer(16, **FREE, **FP32),
             "bf16": peer(16, **FREE, **BF16),
             "fp32, micro-batches of 4": peer(4, **FREE, **FP32, local_rollout_forward_batch_size=16),

@@ -48,6 +48,16 @@ def test_a_goal_that_is_missed_is_said_to_be_missed():
     assert "1.7x missed" in table({"sft": entry})
 
 
+def test_what_did_not_run_is_said_not_to_have_been_measured():
+    task = Task("sft", (1, 2), {"speed": {}}, {"quick": {}}, {"ratio_best": 1.5, "ratio_default": 3.0})
+    entry = summary(
+        task, [run(160, 1, 100)], {"quick": [run(100, 1, 90)]}, {"ours": {}, "peer": {"quick": run(1, 1, 9)}}
+    )
+    assert entry["ratio_default"] is None
+    assert entry["goals"]["ratio_default"] == {"goal": 3.0, "holds": None}
+    assert "1.5x holds, 3x not measured" in table({"sft": entry})
+
+
 def test_a_range_is_shown_with_its_median():
     assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "low": 1.0, "high": 3.0, "n": 3}
 
@@ -79,12 +89,13 @@ def test_a_side_that_fails_ends_the_comparison_in_words(tmp_path, monkeypatch, f
         bench.compare(Task("sft", (1, 2), {"speed": {}}, {"default": {}, "quick": {}}), repeats=1)
 
 
-def test_what_stands_in_for_a_default_that_fails_is_named(tmp_path, monkeypatch):
+def test_a_default_that_fails_was_not_measured(tmp_path, monkeypatch):
     bench = Bench(tmp_path, tmp_path, "tuned", seconds=60)
     sides = {"default": {"fails": True}, "quick": {}}
     monkeypatch.setattr(bench, "measure", lambda side, task, how: None if "fails" in how else run(10, 1, 5))
     entry = bench.compare(Task("sft", (1, 2), {"speed": {}}, sides), repeats=1)
-    assert entry["peer_default_setting"] == "quick"
+    assert entry["peer_default"] is None
+    assert entry["peer_best_setting"] == "quick"
 
 
 def test_every_task_has_a_speed_and_a_default_and_settings_that_are_json():
