@@ -45,17 +45,26 @@ class RowLimits(Record):
         return min(self.max_tokens or math.inf, context or math.inf)
 
 
-class Batching(Record):
+class Room(Record):
+    """How much of a step is worked on at a time: what is learned is the same, in more or less memory."""
+
+    tokens_at_once: int = Field(default=4096, gt=0, description="tokens of one forward pass")
+    memory: int | None = Field(
+        default=None,
+        gt=0,
+        description="MiB that one pass may keep for its backward pass, measured on the model, in place of tokens_at_once",
+        exclude_if=lambda value: value is None,
+    )
+    checkpointing: bool = Field(default=False, description=CHECKPOINTING)
+
+
+class Batching(Room):
     """How rows become steps."""
 
     epochs: int = Field(default=1, gt=0, description="passes over the rows")
     rows: int = Field(
         default=32, gt=0, description="rows of one step (demonstrations, or prompts with all their answers)"
     )
-    tokens_at_once: int = Field(
-        default=4096, gt=0, description="tokens of one forward pass; affects speed and memory only"
-    )
-    checkpointing: bool = Field(default=False, description=CHECKPOINTING)
 
 
 class LoraConfig(Record):
@@ -296,7 +305,7 @@ class Drawing(Record):
     )
 
 
-class Updating(Record):
+class Updating(Room):
     """How one iteration's answers are learned from."""
 
     epochs: int = Field(default=2, gt=0)
@@ -309,8 +318,6 @@ class Updating(Record):
     target_kl: float | None = Field(
         default=0.1, gt=0, description="nats a token from the old policy that end an iteration early"
     )
-    tokens_at_once: int = Field(default=4096, gt=0, description="tokens of one forward pass")
-    checkpointing: bool = Field(default=False, description=CHECKPOINTING)
 
 
 class Mix(Record):

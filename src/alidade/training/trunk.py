@@ -63,6 +63,11 @@ def hidden_states(module: nn.Module, packed: Packed, places: Int[Tensor, " place
     return out.last_hidden_state[0].index_select(0, places)
 
 
+def layer_count(module: nn.Module) -> int:
+    """Layers of the trunk that can be computed again."""
+    return len(_layers(unwrapped(module)))
+
+
 Forward = Callable[..., Any]
 
 

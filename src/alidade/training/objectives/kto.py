@@ -26,6 +26,7 @@ from alidade.training.objectives.preference import answer_log_probs, reference_l
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Tree, pack_trees
 from alidade.training.preflight import Checked, ends, shares
+from alidade.training.room import with_room
 from alidade.training.settings import KtoConfig
 from alidade.training.sources import ShuffledRows, Shuffling
 from alidade.training.symptoms import symptoms
@@ -143,6 +144,7 @@ def train_kto(
         TrainingStopped: when an answer's score depends on what is packed beside it, or a loss is not finite.
     """
     module = prepare(model.module, cfg.batching.checkpointing)
+    cfg = with_room(cfg, module)
     device = next(module.parameters()).device
     chance = generator(run.seed, "feedback", "strays")
     grouped = group_feedback(model.renderer, model.context_length, (rows, heldout), cfg, chance)

@@ -24,6 +24,7 @@ from alidade.training.optimise import AdamW, Part
 from alidade.training.preflight import shares
 from alidade.training.reward_model import RewardModel
 from alidade.training.rewards import Scorer
+from alidade.training.room import with_room
 from alidade.training.settings import Baseline, PpoConfig
 from alidade.training.sources import dropped_counts, refuse_loss
 from alidade.training.symptoms import symptoms
@@ -68,6 +69,7 @@ def train_ppo(
     for module in (policy.module, networks.reference, networks.value):
         if module is not None:
             prepare(module, cfg.updating.checkpointing)
+    cfg = with_room(cfg, policy.module, networks.value)
     asked = prompts if isinstance(prompts, Asked) else Asked(prompts)
     check_watch(asked, gold, cfg.keep)
     kept, ids, counts = _render_prompts(policy, asked.trained, cfg)

@@ -31,6 +31,7 @@ from alidade.training.lm import each_answer, token_scores
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, Tree
 from alidade.training.preflight import Checked, ends, shares
+from alidade.training.room import with_room
 from alidade.training.settings import PreferenceConfig
 from alidade.training.sources import ShuffledRows, Shuffling
 from alidade.training.symptoms import symptoms
@@ -194,8 +195,8 @@ def train_preferences(
         DataError: when more rows are lost than the limits allow, or rankings come with a share of flipped labels.
         TrainingStopped: when an answer's score depends on what is packed beside it, or a loss is not finite.
     """
-    cfg = loss.cfg
-    module = prepare(model.module, cfg.batching.checkpointing)
+    module = prepare(model.module, loss.cfg.batching.checkpointing)
+    cfg = with_room(loss.cfg, module)
     device = next(module.parameters()).device
     grouped = group_parts(model.renderer, model.context_length, (rows, heldout), cfg)
     preflight = [
@@ -203,7 +204,7 @@ def train_preferences(
         *check_modes(module, collate_groups(grouped.train[:1], device).packed),
         *shares(grouped.counts),
     ]
-    (train, checks), (test, _) = (_referenced(module, part, loss) for part in (grouped.train, grouped.heldout))
+    (train, checks), (test, _) = (_referenced(module, part, loss, cfg) for part in (grouped.train, grouped.heldout))
     source = ShuffledRows(
         train,
         lambda row: row.group.tree.token_count,
@@ -224,11 +225,11 @@ def train_preferences(
 
 
 def _referenced(
-    module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss
+    module: nn.Module, groups: Sequence[AnswerGroup], loss: PreferenceLoss, cfg: PreferenceConfig
 ) -> tuple[list[ReferencedGroup], list[Checked]]:
     if not loss.uses_reference:
         return [ReferencedGroup(group, [0.0] * len(group.answers)) for group in groups], []
-    scored, checks = reference_log_probs(module, [group.tree for group in groups], loss.cfg.batching.tokens_at_once)
+    scored, checks = reference_log_probs(module, [group.tree for group in groups], cfg.batching.tokens_at_once)
     return [ReferencedGroup(group, row) for group, row in zip(groups, scored, strict=True)], checks
 
 

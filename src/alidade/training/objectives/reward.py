@@ -29,6 +29,7 @@ from alidade.training.losses import choice_loss
 from alidade.training.optimise import AdamW, Part
 from alidade.training.preflight import ends, shares
 from alidade.training.reward_model import RewardModel
+from alidade.training.room import with_room
 from alidade.training.settings import RewardConfig
 from alidade.training.sources import ShuffledRows, Shuffling
 from alidade.training.symptoms import symptoms
@@ -95,6 +96,7 @@ def train_reward(
         TrainingStopped: when a loss is not finite.
     """
     module = prepare(reward.module, cfg.batching.checkpointing)
+    cfg = with_room(cfg, module)
     device = next(module.parameters()).device
     tie = TieStrength(cfg.tie_strength, tie_share(rows)).to(device) if cfg.ties == "davidson" else None
     weights = HeadWeights(reward.heads, cfg.heads, len(rows), run.seed)

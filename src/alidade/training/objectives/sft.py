@@ -18,6 +18,7 @@ from alidade.training.objectives.next_token import NextTokenObjective
 from alidade.training.optimise import AdamW, Part
 from alidade.training.packing import Packed, pack_rows
 from alidade.training.preflight import ends, shares
+from alidade.training.room import with_room
 from alidade.training.settings import Batching, RowLimits, SftConfig
 from alidade.training.sources import ShuffledRows, Shuffling, dropped_counts, refuse_loss
 from alidade.training.symptoms import symptoms
@@ -72,6 +73,7 @@ def train_sft(model: LocalModel, rows: Sequence[Demonstration], cfg: SftConfig, 
         TrainingStopped: when a loss is not finite.
     """
     module = prepare(model.module, cfg.batching.checkpointing)
+    cfg = with_room(cfg, module)
     items, counts = render_rows(model, rows, cfg.limits)
     device = next(module.parameters()).device
 
