@@ -66,12 +66,9 @@ def model_place(asked: str, run: Path | None) -> str:
 
 def open_chat_model(asked: str, run: Path | None) -> ChatModel:
     """The model called `asked`; see `model_place`."""
-    from alidade.hub import refuse_missing
     from alidade.models import open_model
 
-    place = model_place(asked, run)
-    refuse_missing(place)
-    return open_model(place)
+    return open_model(model_place(asked, run))
 
 
 def models_of(folder: Path) -> Sequence[str]:

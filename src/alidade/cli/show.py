@@ -49,16 +49,13 @@ def show_tokens(
     as_json: JsonOption = False,
 ) -> None:
     """Print the tokens of one training row, the trained ones in colour (between >> << where there is no colour)."""
-    from alidade.hub import refuse_missing
     from alidade.models.local import load
     from alidade.records import Conversation
 
     conversation = Conversation.ask(text)
     if rows is not None:
         conversation, answer = _first_demonstration(rows)
-    place = model_place(model, None)
-    refuse_missing(place)
-    opened = load(place)
+    opened = load(model_place(model, None))
     row = opened.renderer.row(conversation, answer)
     pieces = [str(opened.tokenizer.decode([token])) for token in row.ids]
     if as_json:

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from alidade.errors import AlidadeError, DataError, ModelError
+from alidade.hub import refuse_missing
 from alidade.models.adapters import is_adapter, named_base, put_on, refuse_tokenizer
 from alidade.models.attention import attach, unwrapped
 from alidade.models.base import Sampled, Sampling
@@ -252,8 +253,7 @@ def _refuse_missing(source: str) -> None:
                 where=source,
                 hint="copy tokenizer.json and tokenizer_config.json of the model it was trained from into the folder",
             )
-    elif folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1:
-        raise ModelError("there is no such model folder", where=source, hint="check the path")
+    refuse_missing(source)
 
 
 def _refuse_mismatch(module: Any, tokenizer: PreTrainedTokenizerBase, where: str) -> None:
