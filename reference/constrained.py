@@ -19,14 +19,25 @@ def combined_score(scores, weights, constraints):
     return total / (1 + sum(multiplier for multiplier, _ in constraints.values()))
 
 
-def next_multiplier(multiplier, scores, bound, sign, how):
-    """The multiplier after a batch: up while the mean score is on the wrong side of the bound, down while it is not.
+def next_multiplier(multiplier, violations, how):
+    """The multiplier after batches that broke the bound by `violations`, the last one last; below 0 they kept it.
 
-    It is found by gradient ascent of multiplier x violation in the multiplier's logarithm. `how` has rate and most.
+    Its logarithm goes up in proportion to the violation that is expected `lead` batches on, if it changes as it did last,
+    by at most 1 either way. `how` has rate, lead, least and most.
     """
-    violation = sign * (bound - sum(scores) / len(scores))
-    step = min(how["rate"] * multiplier * violation, 1.0)
-    return min(how["most"], math.exp(math.log(multiplier) + step))
+    last = violations[-1]
+    change = last - violations[-2] if len(violations) > 1 else 0.0
+    expected = last + how["lead"] * change
+    step = how["rate"] * expected
+    if abs(step) > 1:
+        step = math.copysign(1.0, step)
+    moved = math.exp(math.log(multiplier) + step)
+    return min(max(moved, how["least"]), how["most"])
+
+
+def violation(scores, bound, sign):
+    """How far the mean of a batch's scores is on the wrong side of the bound."""
+    return sign * (bound - sum(scores) / len(scores))
 
 
 def combined_advantages(rewards, costs, reward_values, cost_values, multiplier, how):

@@ -174,7 +174,7 @@ def constrained(run, folder, times=1):
     cfg = PpoConfig(
         iterations=3 * times,
         drawing=Drawing(prompts=4, answers_per_prompt=2, max_new_tokens=5, engine_gap=1.0),
-        constraints={"cost": Constraint(at_most=-2.0, rate=0.5)},
+        constraints={"cost": Constraint(at_most=-2.0, rate=0.3, lead=0.5)},
         shape=RewardShape(normalise=True, truncated="bootstrap", missing_end_penalty=0.2),
         updating=Updating(entropy=0.01),
         optimiser=FAST,

@@ -143,25 +143,25 @@ def check_reward(config: ReinforcementStage, inputs: Mapping[str, Upstream]) -> 
     check_method(config, inputs)
 
 
-@stage("ppo", version=4, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
+@stage("ppo", version=5, reads=READS, writes=MODEL, config=PpoStage, check=check_reward)
 def ppo(config: PpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model and kept near where it started; demonstrations may be mixed in."""
     reinforce(config, inputs, context)
 
 
-@stage("grpo", version=2, reads=READS, writes=MODEL, config=GrpoStage, check=check_reward)
+@stage("grpo", version=3, reads=READS, writes=MODEL, config=GrpoStage, check=check_reward)
 def grpo(config: GrpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each answer held against its group."""
     reinforce(config, inputs, context)
 
 
-@stage("rloo", version=2, reads=READS, writes=MODEL, config=RlooStage, check=check_reward)
+@stage("rloo", version=3, reads=READS, writes=MODEL, config=RlooStage, check=check_reward)
 def rloo(config: RlooStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each answer held against the others."""
     reinforce(config, inputs, context)
 
 
-@stage("reinforce++", version=2, reads=READS, writes=MODEL, config=ReinforceStage, check=check_reward)
+@stage("reinforce++", version=3, reads=READS, writes=MODEL, config=ReinforceStage, check=check_reward)
 def reinforce_plus_plus(config: ReinforceStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The policy, optimised against the reward model without a value network, each token held against the whole batch."""
     reinforce(config, inputs, context)

@@ -18,6 +18,7 @@ from torch import Tensor
 from alidade.training.settings import MAIN_REWARD, Constraint, PpoConfig
 
 LEAST_SPREAD = 1e-4  # as in a group's baseline: scores that are all equal stay 0
+MOST_STEP = 1.0  # of a multiplier's logarithm in one iteration, so that one odd batch cannot throw it
 
 
 def combined_scores(
@@ -36,14 +37,19 @@ def combined_scores(
     return total / (1 + sum(abs(pull) for pull in pulls.values()))
 
 
-def next_multiplier(multiplier: float, mean: float, constraint: Constraint) -> float:
-    """The multiplier after a batch with this mean score: a gradient step on its logarithm, so it stays above 0.
+def next_multiplier(multiplier: float, violation: float, before: float, constraint: Constraint) -> float:
+    """The multiplier after a batch that broke its bound by `violation`, where the batch before broke it by `before`.
 
-    Source: Dai et al. 2023, arXiv 2310.12773: ln lambda rises by rate x lambda x (mean cost less its bound).
-    Differs: at most e-fold in one step, and no more than `constraint.most`; the mean is the batch's own, not a moving one.
+    Its logarithm moves by rate x the violation as it will be `lead` iterations on if it goes on changing as it did: it
+    falls back while the bound is still broken, once the answers are on their way. This is proportional-integral control
+    in its incremental form: the bounded multiplier is itself the integral, so that nothing winds up at the bounds.
+
+    Source: Dai et al. 2023, arXiv 2310.12773 (learned by its logarithm); Stooke et al. 2020, arXiv 2007.03964 (control).
+    Differs: steps are not scaled by the multiplier, and at most e-fold; no derivative term. See docs/decisions/0011.
     """
-    step = constraint.rate * multiplier * constraint.violation(mean)
-    return min(constraint.most, multiplier * math.exp(min(step, 1.0)))
+    step = constraint.rate * (violation + constraint.lead * (violation - before))
+    moved = multiplier * math.exp(max(-MOST_STEP, min(MOST_STEP, step)))
+    return max(constraint.least, min(constraint.most, moved))
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class CombinedReward:
         self._weights = {MAIN_REWARD: 1.0} | dict(cfg.weights)
         self._multipliers = {name: constraint.multiplier for name, constraint in cfg.constraints.items()}
         self._moments = {name: Moments() for name in bounds} if self._normalise else {}
+        self._violations: dict[str, float] = {}
         self._means: dict[str, float] = {}
 
     def combine(self, scores: Mapping[str, Float[Tensor, " answers"]]) -> Float[Tensor, " answers"]:
@@ -107,14 +114,22 @@ class CombinedReward:
     def learn(self) -> None:
         """Move the multipliers by the means of the iteration that ends."""
         for name, constraint in self._constraints.items():
-            self._multipliers[name] = next_multiplier(self._multipliers[name], self._means[name], constraint)
+            violation = constraint.violation(self._means[name])
+            before = self._violations.get(name, violation)
+            self._multipliers[name] = next_multiplier(self._multipliers[name], violation, before, constraint)
+            self._violations[name] = violation
 
     def state_dict(self) -> dict[str, Any]:
-        """Multipliers, running moments, and the means that the next step of the multipliers goes by."""
-        moments = {name: asdict(one) for name, one in self._moments.items()}
-        return {"multipliers": dict(self._multipliers), "moments": moments, "means": dict(self._means)}
+        """Multipliers, what they last moved by, the means that they move by next, and running moments."""
+        return {
+            "multipliers": dict(self._multipliers),
+            "violations": dict(self._violations),
+            "means": dict(self._means),
+            "moments": {name: asdict(one) for name, one in self._moments.items()},
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._multipliers, self._means = dict(state["multipliers"]), dict(state["means"])
+        self._multipliers, self._violations = dict(state["multipliers"]), dict(state["violations"])
+        self._means = dict(state["means"])
         self._moments = {name: Moments(**one) for name, one in state["moments"].items()}

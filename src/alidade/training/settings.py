@@ -333,7 +333,14 @@ class Constraint(Record):
     at_least: float | None = Field(default=None, description="the mean score must not be lower")
     at_most: float | None = Field(default=None, description="the mean score must not be higher")
     multiplier: float = Field(default=1.0, gt=0, description="its starting value")
-    rate: float = Field(default=0.1, gt=0, description="step size of the multiplier's logarithm")
+    rate: float = Field(default=0.1, gt=0, description="step of the multiplier's logarithm per unit of violation")
+    lead: float = Field(
+        default=0.0,
+        ge=0,
+        description="iterations by which the violation is extrapolated along its last change; about as many as the policy "
+        "lags behind the multiplier damp it",
+    )
+    least: float = Field(default=0.01, gt=0, description="the smallest multiplier")
     most: float = Field(default=10.0, gt=0, description="the largest multiplier")
 
     @property
@@ -351,6 +358,12 @@ class Constraint(Record):
     def _one_bound(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("a constraint has one bound: at_least or at_most")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_within(self) -> Self:
+        if not self.least <= self.multiplier <= self.most:
+            raise ValueError("a constraint's multiplier starts between least and most")
         return self
 
 
