@@ -129,7 +129,7 @@ HAPPENS = {
     "empty answers": lambda: reinforced(short, rate=2e-2, iterations=15),
     "exploited reward": lambda: reinforced(short, gold=long),
     "value blow-up": lambda: reinforced(long_squared, stop=60, longest=16, baseline="critic"),
-    "score follows length": lambda: reinforced(letters_e, stop=40, longest=40, iterations=11),
+    "score follows length": lambda: reinforced(letters_e, stop=60, longest=40, rate=5e-3, iterations=16),
     "length drift": lambda: reinforced(long, stop=60, longest=16),
     "dead groups": lambda: reinforced(constant, baseline="group", iterations=3),
     "one answer to everything": lambda: reinforced(first_letter, rate=0.1, longest=1, baseline="group"),
