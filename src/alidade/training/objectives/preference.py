@@ -214,7 +214,7 @@ def train_preferences(
     fit = Fit(module, PreferenceObjective(loss), source, AdamW([Part("policy", module)], cfg.optimiser), run)
     for _ in fit.over("preferences", "step", [repr(loss), grouped.counts]):
         pass
-    leads = list(_leads(module, test, loss))
+    leads = list(_leads(module, test, loss, cfg))
     learned_from = [Judged(0.0, _longer(row.group, pair), pair.label_prob) for row in train for pair in row.group.pairs]
     summary = {
         "heldout": pair_report([lead for _, lead in leads], longer_from=learned_from),
@@ -244,9 +244,11 @@ def _longer(group: AnswerGroup, pair: Pair) -> int:
     return len(group.answers[pair.left]) - len(group.answers[pair.right])
 
 
-def _leads(module: nn.Module, rows: Sequence[ReferencedGroup], loss: PreferenceLoss) -> Iterator[tuple[int, Judged]]:
+def _leads(
+    module: nn.Module, rows: Sequence[ReferencedGroup], loss: PreferenceLoss, cfg: PreferenceConfig
+) -> Iterator[tuple[int, Judged]]:
     """How far the implied reward of each pair's left answer leads, with the number of the row that judged it."""
-    scored = score_groups(module, [row.group for row in rows], loss.cfg.batching.tokens_at_once)
+    scored = score_groups(module, [row.group for row in rows], cfg.batching.tokens_at_once)
     for row, log_probs in zip(rows, scored, strict=True):
         lengths = [len(answer) for answer in row.group.answers]
         answers = ScoredAnswers(*(torch.tensor(values) for values in (log_probs, row.reference, lengths)))
