@@ -38,9 +38,9 @@ PROMPTS = [Prompt(id=str(place), conversation=Conversation.ask(f"what is {place}
 
 
 def model(stop=15):
-    """A tiny model that says anything, and ends its answers sooner the larger `stop` is."""
+    """A tiny model that says anything, and ends its answers sooner the larger `stop` is; fp32 whatever the machine."""
     tokenizer = train_tokenizer(["User: what is red Assistant: yes no blue"] * 5, 300)
-    module = new_model(ModelShape(hidden=16, ffn=32, layers=1, heads=1, context=64), tokenizer, 0)
+    module = new_model(ModelShape(hidden=16, ffn=32, layers=1, heads=1, context=64), tokenizer, 0, torch.float32)
     with torch.no_grad():
         module.get_input_embeddings().weight.mul_(3)[tokenizer.eos_token_id].mul_(stop)
     return LocalModel("tiny", prepare(module), tokenizer, Renderer(tokenizer), 64)
@@ -81,6 +81,12 @@ def long_squared(prompts, texts, finished):
 
 def letters_e(prompts, texts, finished):
     return [float(text.count("e")) for text in texts]
+
+
+def long_for_odd(prompts, texts, finished):
+    """Length counts for half of the prompts and against the others: as the policy tells them apart, scores come to follow it."""
+    sides = [1 if int(prompt.id) % 2 else -1 for prompt in prompts]
+    return [side * float(len(text)) for side, text in zip(sides, texts, strict=True)]
 
 
 def first_letter(prompts, texts, finished):
@@ -129,7 +135,7 @@ HAPPENS = {
     "empty answers": lambda: reinforced(short, rate=2e-2, iterations=15),
     "exploited reward": lambda: reinforced(short, gold=long),
     "value blow-up": lambda: reinforced(long_squared, stop=60, longest=16, baseline="critic"),
-    "score follows length": lambda: reinforced(letters_e, stop=60, longest=40, rate=5e-3, iterations=16),
+    "score follows length": lambda: reinforced(long_for_odd, baseline="group", iterations=24),
     "length drift": lambda: reinforced(long, stop=60, longest=16),
     "dead groups": lambda: reinforced(constant, baseline="group", iterations=3),
     "one answer to everything": lambda: reinforced(first_letter, rate=0.1, longest=1, baseline="group"),
