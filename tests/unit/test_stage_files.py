@@ -5,6 +5,7 @@ import pytest
 
 from alidade.errors import DataError, RecipeError
 from alidade.pipeline import StageContext, load_recipe, run
+from alidade.preferences.belief import Reliability
 from alidade.records import Candidates, Comparison, Completion, Conversation, Demonstration, Feedback, Prompt, Vote
 from alidade.stages import files, tally
 from alidade.store import Artifact, Store, read_json, read_rows, write_rows
@@ -113,13 +114,14 @@ def test_a_missing_file_stops_the_recipe_before_anything_is_written(recipe, tmp_
     assert not (tmp_path / "store").exists()
 
 
-def test_the_tally_stage_keeps_held_out_answers_held_out(tmp_path):
+@pytest.fixture
+def polled(tmp_path) -> dict[str, Artifact]:
     def candidates(name: str) -> Candidates:
         prompt = Prompt(id=name, conversation=Conversation.ask(name))
         return Candidates(prompt=prompt, answers=(Completion(text="a"), Completion(text="b")))
 
-    answers, votes, out = tmp_path / "answers", tmp_path / "votes", tmp_path / "out"
-    for folder in (answers, votes, out):
+    answers, votes = tmp_path / "answers", tmp_path / "votes"
+    for folder in (answers, votes, tmp_path / "out"):
         folder.mkdir()
     write_rows(answers / "rows.jsonl", [candidates("p"), candidates("q")])
     write_rows(answers / "heldout.jsonl", [candidates("h")])
@@ -128,11 +130,29 @@ def test_the_tally_stage_keeps_held_out_answers_held_out(tmp_path):
         for n, c in (("p", "left"), ("q", "tie"), ("h", "right"))
     ]
     write_rows(votes / "rows.jsonl", cast)
-    inputs = {"answers": Artifact("answers", "0", answers), "votes": Artifact("votes", "0", votes)}
-    tally.tally(tally.TallyConfig(), inputs, StageContext(seed=0, out=out, scratch=tmp_path))
+    return {"answers": Artifact("answers", "0", answers), "votes": Artifact("votes", "0", votes)}
+
+
+def test_the_tally_stage_keeps_held_out_answers_held_out(tmp_path, polled):
+    out = tmp_path / "out"
+    tally.tally(tally.TallyConfig(), polled, StageContext(seed=0, out=out, scratch=tmp_path))
     assert [(row.id, row.label_prob) for row in read_rows(out / "rows.jsonl", Comparison)] == [("p/0-1", 1.0)]
     assert [(row.id, row.label_prob) for row in read_rows(out / "heldout.jsonl", Comparison)] == [("h/0-1", 0.0)]
     assert read_json(out / "counts.json")["rows"]["dropped"] == {"every vote a tie": 1}
+    assert not (out / "annotators.jsonl").exists()
+
+
+def test_the_tally_stage_can_ask_who_voted_and_measures_by_the_votes_themselves(tmp_path, polled):
+    out = tmp_path / "out"
+    config = tally.TallyConfig(labels="annotators", ties="keep")
+    tally.tally(config, polled, StageContext(seed=0, out=out, scratch=tmp_path))
+    believed = {row.id: row for row in read_rows(out / "rows.jsonl", Comparison)}
+    assert 0.5 < believed["p/0-1"].label_prob < 1.0
+    assert believed["q/0-1"].tie_prob == pytest.approx(1.0, abs=0.2)
+    assert [row.label_prob for row in read_rows(out / "heldout.jsonl", Comparison)] == [0.0]
+    (annotator,) = read_rows(out / "annotators.jsonl", Reliability)
+    assert (annotator.annotator, annotator.attention.n, annotator.side_bias.n) == ("w", 2, 2)
+    assert read_json(out / "counts.json")["pool_side_bias"]["n"] == 2
 
 
 class CharacterRenderer:

@@ -1,6 +1,7 @@
 """Votes become comparisons: per prompt and pair of answers, the left one's share of the votes, a tie being half a vote.
 
-Vote shares are kept instead of majorities: they are worth more to a reward model and need no rule for 1 : 1.
+Vote shares are kept instead of majorities: they are worth more to a reward model and need no rule for 1 : 1. In their place a label
+can be what an annotator model makes of the votes (`belief.py`).
 """
 
 from __future__ import annotations
@@ -29,38 +30,58 @@ class Tallied:
     votes: int
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
+    """Two answers to a prompt, the lower number left, in one attribute."""
+
     prompt_id: str
     left: int
     right: int
     attribute: str
 
 
-def tally(candidates: Sequence[Candidates], votes: Sequence[Vote], *, ties: Ties = "drop") -> Tallied:
+def tally(
+    candidates: Sequence[Candidates],
+    votes: Sequence[Vote],
+    *,
+    ties: Ties = "drop",
+    labels: Mapping[Pair, float] | None = None,
+) -> Tallied:
     """Comparisons from votes; `ties` says what becomes of pairs on which every vote was a tie.
 
-    The order of the answers in a comparison is that of their numbers, whichever side they were shown on.
+    The order of the answers in a comparison is that of their numbers, whichever side they were shown on. `labels` are
+    probabilities to use in place of shares of votes.
 
     Raises:
         DataError: when a vote names a prompt or an answer that does not exist.
     """
     asked = {row.prompt.id: row for row in candidates}
-    groups: dict[_Pair, list[Vote]] = {}
+    groups: dict[Pair, list[Vote]] = {}
     for vote in votes:
-        groups.setdefault(_pair_of(vote, asked), []).append(vote)
+        groups.setdefault(_known_pair(vote, asked), []).append(vote)
     place = {prompt_id: number for number, prompt_id in enumerate(asked)}
     comparisons: list[Comparison] = []
     dropped: Counter[str] = Counter()
     for pair in sorted(groups, key=lambda pair: (place[pair.prompt_id], *pair[1:])):
         found = _judged(asked[pair.prompt_id], pair, groups[pair], ties)
         if isinstance(found, Comparison):
-            comparisons.append(found)
+            comparisons.append(found if labels is None else _relabelled(found, labels[pair]))
         else:
             dropped[found] += 1
     return Tallied(comparisons, dict(sorted(dropped.items())), len(votes))
 
 
-def _pair_of(vote: Vote, asked: Mapping[str, Candidates]) -> _Pair:
+def pair_of(vote: Vote) -> Pair:
+    """What a vote is about."""
+    return Pair(vote.prompt_id, min(vote.left, vote.right), max(vote.left, vote.right), vote.attribute)
+
+
+def _relabelled(row: Comparison, label_prob: float) -> Comparison:
+    """`row` with another label; as much of it counts as a tie as the label leaves room for."""
+    tie_prob = min(row.tie_prob, 2 * min(label_prob, 1 - label_prob))
+    return row.model_copy(update={"label_prob": label_prob, "tie_prob": tie_prob})
+
+
+def _known_pair(vote: Vote, asked: Mapping[str, Candidates]) -> Pair:
     row = asked.get(vote.prompt_id)
     if row is None:
         raise DataError(
@@ -68,14 +89,14 @@ def _pair_of(vote: Vote, asked: Mapping[str, Candidates]) -> _Pair:
             where=f"vote {vote.id}",
             hint="vote on these answers",
         )
-    numbers = sorted((vote.left, vote.right))
-    if numbers[0] == numbers[1] or numbers[0] < 0 or numbers[1] >= len(row.answers):
+    pair = pair_of(vote)
+    if pair.left == pair.right or pair.left < 0 or pair.right >= len(row.answers):
         hint = f"the prompt has the answers 0 to {len(row.answers) - 1}"
         raise DataError(f"the vote is about answers {vote.left} and {vote.right}", where=f"vote {vote.id}", hint=hint)
-    return _Pair(vote.prompt_id, numbers[0], numbers[1], vote.attribute)
+    return pair
 
 
-def _judged(row: Candidates, pair: _Pair, votes: Sequence[Vote], ties: Ties) -> Comparison | str:
+def _judged(row: Candidates, pair: Pair, votes: Sequence[Vote], ties: Ties) -> Comparison | str:
     left, right = row.answers[pair.left], row.answers[pair.right]
     if left.error or right.error:
         return FAULT
@@ -104,7 +125,7 @@ def _shared(names: set[str]) -> str:
     return names.pop() if len(names) == 1 else ""
 
 
-def _order_shown(pair: _Pair, votes: Sequence[Vote]) -> Literal["left first", "right first", "unknown"]:
+def _order_shown(pair: Pair, votes: Sequence[Vote]) -> Literal["left first", "right first", "unknown"]:
     straight = {vote.left == pair.left for vote in votes}
     if len(straight) == 2:
         return "unknown"
