@@ -73,10 +73,13 @@ class AnnotatorModel:
     def label_prob(self, left: Array, right: Array, known: Array | float = 0.0) -> Array:
         """P(left is better) to a careful annotator without side bias, averaged over what is not known of the gap.
 
+        Such an annotator is as sharp as the pool, votes counted: the unit of utility is no more than a prior's.
+
         Source: MacKay 1992, The evidence framework applied to classification networks (the average of a sigmoid).
         """
-        gap = self.utility[left] - self.utility[right] + known
-        return expit(gap / np.sqrt(1 + np.pi * self.covariance.of_gaps(left, right) / 8))
+        sharp = np.exp(self.votes @ np.log(self.sharpness) / self.votes.sum())
+        gap = sharp * (self.utility[left] - self.utility[right] + known)
+        return expit(gap / np.sqrt(1 + np.pi * sharp**2 * self.covariance.of_gaps(left, right) / 8))
 
     def reliability(self) -> list[Estimate]:
         """Per annotator: attention, with its interval."""
