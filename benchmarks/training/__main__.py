@@ -172,6 +172,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _kind(shape: str, allocator: str) -> str:
+    """Under which name results are kept: what was measured under other conditions stays beside them."""
+    more = [] if machine()["bf16_in_hardware"] else ["no bf16"]
+    return ", ".join([shape, *more, *(["system allocator"] if allocator == "system" else [])])
+
+
 def main() -> None:
     """Measure, and add what was measured to the results; each task is written as soon as it is done."""
     given = arguments()
@@ -181,8 +187,7 @@ def main() -> None:
         )
     bench = Bench(prepare(given.work, given.shape, max(given.rows, 64)), given.peer, given.allocator, given.seconds)
     results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
-    key = given.shape if given.allocator == "tuned" else f"{given.shape}, system allocator"
-    part = results.setdefault(key, {"tasks": {}})
+    part = results.setdefault(_kind(given.shape, given.allocator), {"tasks": {}})
     if set(given.only) & set(gradients.TASKS):
         part["gradients"] = bench.gradients()
     for task in tasks(given.rows, given.rounds, given.iterations):
