@@ -7,9 +7,10 @@ from scipy.special import expit, logit
 from scipy.stats import spearmanr
 
 from alidade.errors import DataError
-from alidade.preferences import believe, tally
+from alidade.preferences import tally
 from alidade.preferences.annotators import AnnotatorModel, Posterior, fit_annotators
 from alidade.preferences.ballots import TIE, Ballots
+from alidade.preferences.belief import believe
 from alidade.preferences.uncertainty import Covariance
 from alidade.records import Candidates, Completion, Conversation, Prompt, Vote
 from alidade.stats import calibration_bins, expected_calibration_error

@@ -1,7 +1,6 @@
 """Human preferences: reading them from files, tallying votes, splitting by prompt, and the baselines to beat."""
 
 from alidade.preferences.baselines import beside_baselines
-from alidade.preferences.belief import Belief, believe
 from alidade.preferences.export import trl_columns
 from alidade.preferences.formats import (
     Loaded,
@@ -19,8 +18,6 @@ from alidade.preferences.tally import Tallied, tally
 from alidade.preferences.unpaired import unpaired
 
 __all__ = [
-    "Belief",
-    "believe",
     "beside_baselines",
     "Loaded",
     "Split",

@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import Field
 
 from alidade.pipeline import StageContext, stage
-from alidade.preferences import believe
 from alidade.preferences import tally as tally_votes
 from alidade.preferences.tally import Tallied, Ties
 from alidade.records import Candidates, Comparison, Record, Vote
@@ -31,6 +30,8 @@ class TallyConfig(Record):
 @stage("tally", version=2, reads={"answers": ANSWERS, "votes": VOTES}, writes=COMPARISONS, config=TallyConfig)
 def tally(config: TallyConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Comparisons from votes; answers that were held out stay held out, and what they are measured by is nobody's model."""
+    from alidade.preferences.belief import believe
+
     votes = read_rows(inputs["votes"].path / "rows.jsonl", Vote)
     held_back = read_rows(inputs["answers"].path / "heldout.jsonl", Candidates)
     kept_apart = {row.prompt.id for row in held_back}
