@@ -92,7 +92,7 @@ class AnnotatorModel:
     def side_bias(self) -> list[Estimate]:
         """Per annotator: how much oftener than half the left of two equal answers is picked, where one is picked."""
         lever = self._side_lever()
-        variance = np.einsum("at,ts,as->a", lever, self.covariance.shared, lever)
+        variance = ((lever @ self.covariance.shared) * lever).sum(axis=1)
         rows = zip(self._side_lead(), np.sqrt(variance), self.votes, strict=True)
         return [_estimate(mean, error, n) for mean, error, n in rows]
 

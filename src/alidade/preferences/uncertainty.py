@@ -12,13 +12,14 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-Array = np.ndarray
+from alidade.preferences.ballots import Array
+
 PAIRS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
 class Covariance:
-    """Of utilities and shared parameters: `own` is the utilities' given the shared, which are `moved` by those, whose is `shared`."""
+    """Of utilities given the shared parameters (`own`), how these move them (`moved`), and of the shared themselves (`shared`)."""
 
     own: csr_array
     moved: csr_array
