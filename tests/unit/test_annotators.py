@@ -160,7 +160,9 @@ def cast_on(prompts, seed=0):
 def test_labels_lean_on_the_careful_and_hardly_on_those_who_toss_coins():
     votes = cast_on(400)
     belief = believe(votes)
-    careful, careless = ([one.attention.mean for one in belief.annotators[part]] for part in (slice(3), slice(3, 6)))
+    careful, careless = (
+        [one.attention.mean for one in belief.voters.annotators[part]] for part in (slice(3), slice(3, 6))
+    )
     assert min(careful) > max(careless)
     split = {vote.prompt_id: vote for vote in votes if vote.annotator < "n3"}
     against = [

@@ -5,7 +5,7 @@ import pytest
 
 from alidade.errors import DataError, RecipeError
 from alidade.pipeline import StageContext, load_recipe, run
-from alidade.preferences.belief import Reliability
+from alidade.preferences.belief import Voters
 from alidade.records import Candidates, Comparison, Completion, Conversation, Demonstration, Feedback, Prompt, Vote
 from alidade.stages import files, tally
 from alidade.store import Artifact, Store, read_json, read_rows, write_rows
@@ -139,7 +139,7 @@ def test_the_tally_stage_keeps_held_out_answers_held_out(tmp_path, polled):
     assert [(row.id, row.label_prob) for row in read_rows(out / "rows.jsonl", Comparison)] == [("p/0-1", 1.0)]
     assert [(row.id, row.label_prob) for row in read_rows(out / "heldout.jsonl", Comparison)] == [("h/0-1", 0.0)]
     assert read_json(out / "counts.json")["rows"]["dropped"] == {"every vote a tie": 1}
-    assert not (out / "annotators.jsonl").exists()
+    assert not (out / "annotators.json").exists()
 
 
 def test_the_tally_stage_can_ask_who_voted_and_measures_by_the_votes_themselves(tmp_path, polled):
@@ -150,9 +150,11 @@ def test_the_tally_stage_can_ask_who_voted_and_measures_by_the_votes_themselves(
     assert 0.5 < believed["p/0-1"].label_prob < 1.0
     assert believed["q/0-1"].tie_prob == pytest.approx(1.0, abs=0.2)
     assert [row.label_prob for row in read_rows(out / "heldout.jsonl", Comparison)] == [0.0]
-    (annotator,) = read_rows(out / "annotators.jsonl", Reliability)
+    voters = Voters.model_validate(read_json(out / "annotators.json"))
+    (annotator,) = voters.annotators
     assert (annotator.annotator, annotator.attention.n, annotator.side_bias.n) == ("w", 2, 2)
-    assert read_json(out / "counts.json")["pool_side_bias"]["n"] == 2
+    assert voters.pool_side_bias.n == 2
+    assert read_json(out / "counts.json").keys() == {"rows", "heldout"}
 
 
 class CharacterRenderer:

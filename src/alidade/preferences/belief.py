@@ -23,13 +23,19 @@ class Reliability(Record):
     side_bias: Estimate
 
 
+class Voters(Record):
+    """Who voted, and the pool's side bias: the annotators' own, weighted by their votes."""
+
+    annotators: tuple[Reliability, ...]
+    pool_side_bias: Estimate
+
+
 @dataclass(frozen=True)
 class Belief:
     """P(the answer of the lower number is better) of each pair that was voted on; and who voted."""
 
     labels: Mapping[Pair, float]
-    annotators: list[Reliability]
-    pool_side_bias: Estimate
+    voters: Voters
 
 
 def believe(votes: Sequence[Vote]) -> Belief:
@@ -56,9 +62,10 @@ def believe(votes: Sequence[Vote]) -> Belief:
         for side in ("left", "right")
     )
     labels = model.label_prob(left, right)
-    return Belief(dict(zip(pairs, labels.tolist(), strict=True)), _reliabilities(names, model), model.pool_side_bias())
+    return Belief(dict(zip(pairs, labels.tolist(), strict=True)), _voters(names, model))
 
 
-def _reliabilities(names: Sequence[str], model: AnnotatorModel) -> list[Reliability]:
+def _voters(names: Sequence[str], model: AnnotatorModel) -> Voters:
     rows = zip(names, model.reliability(), model.side_bias(), strict=True)
-    return [Reliability(annotator=name, attention=attention, side_bias=side) for name, attention, side in rows]
+    each = (Reliability(annotator=name, attention=attention, side_bias=side) for name, attention, side in rows)
+    return Voters(annotators=tuple(each), pool_side_bias=model.pool_side_bias())

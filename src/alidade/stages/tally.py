@@ -44,8 +44,7 @@ def tally(config: TallyConfig, inputs: Mapping[str, Artifact], context: StageCon
         write_rows(context.out / f"{name}.jsonl", tallied.comparisons)
         counts[name] = _numbers(tallied)
         if belief is not None:
-            write_rows(context.out / "annotators.jsonl", belief.annotators)
-            counts["pool_side_bias"] = belief.pool_side_bias.model_dump()
+            write_json(context.out / "annotators.json", belief.voters.model_dump())
         context.note(name, len(tallied.comparisons))
     write_json(context.out / "counts.json", counts)
 
