@@ -1,7 +1,7 @@
 """What is stored: frozen records, the words of the whole system.
 
 Reading order: `Message` and `Conversation` (what is said), `Demonstration`, `Comparison`, `Feedback`, `Ranking` (what is learned from),
-`Vote` (one person's act), `Completion` (what a model said). Records know no vendor's format and no file.
+`Vote` and `RankingVote` (one person's act), `Completion` (what a model said). Records know no vendor's format and no file.
 """
 
 from __future__ import annotations
@@ -148,18 +148,46 @@ class Candidates(Record):
     answers: tuple[Completion, ...] = Field(min_length=1)
 
 
-class Vote(Record):
-    """One annotator's act: which of two answers of `prompt_id` is better. `left` and `right` are answer numbers as shown."""
+class Act(Record):
+    """One annotator's act on the answers of `prompt_id`, as it was acknowledged.
+
+    `seconds` is how long the answers had been on the annotator's screen, `at` when the act was acknowledged (seconds since
+    1970-01-01 UTC); both are None where nobody measured them.
+    """
 
     id: str
     prompt_id: str
-    left: int
-    right: int
-    choice: Choice
     annotator: str
     attribute: Attribute = "overall"
     guideline: str = ""
     source: Source = "person"
+    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False, exclude_if=lambda value: value is None)
+    at: float | None = Field(default=None, allow_inf_nan=False, exclude_if=lambda value: value is None)
+
+
+class Vote(Act):
+    """Which of two answers is better. `left` and `right` are answer numbers as shown.
+
+    `strength` says how much better: 1 slightly, 2 clearly, 3 far; None where nobody was asked, or for a tie.
+    """
+
+    left: int
+    right: int
+    choice: Choice
+    strength: int | None = Field(default=None, ge=1, le=3, exclude_if=lambda value: value is None)
+
+
+class RankingVote(Act):
+    """K answers put in order: answer number `shown[i]`, i-th on the screen, has place `ranks[i]`; 0 is the best, equal places are ties."""
+
+    shown: tuple[int, ...] = Field(min_length=2)
+    ranks: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _one_rank_each(self) -> Self:
+        if len(self.ranks) != len(self.shown) or len(set(self.shown)) != len(self.shown):
+            raise ValueError(f"{len(self.shown)} answers shown, each once, need as many ranks, not {len(self.ranks)}")
+        return self
 
 
 class Completion(Record):
