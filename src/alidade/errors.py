@@ -9,6 +9,10 @@
      |   `- ModelUnavailable 1   an endpoint did not answer
      |- MissingExtra         2   an optional package is needed
      |- UsageError           2   a command was called with something that does not exist
+ |   |- NotFound         2   what was asked for is not there (or not for this person)
+ |   |- NotAllowed       2   this person may not do that
+ |   |- Conflict         2   it is done already, or the name is taken
+ |   `- LeaseLost        2   a task was answered too late, when others had answered it
      |- StoreError           1   the store cannot be read or written (a full disk, a damaged artifact)
      |   `- StoreBusy        1   another run holds the folder
      |- StageFailed          1   a stage stopped; the cause is chained
@@ -75,6 +79,22 @@ class UsageError(AlidadeError):
     """A command was asked for something that does not exist."""
 
     exit_code = 2
+
+
+class NotFound(UsageError):
+    """What was asked for is not there, or not for this person."""
+
+
+class NotAllowed(UsageError):
+    """This person may not do that."""
+
+
+class Conflict(UsageError):
+    """What was asked is done already, or the name is taken."""
+
+
+class LeaseLost(UsageError):
+    """A task was answered too late: others have answered it."""
 
 
 class StoreError(AlidadeError):

@@ -1,0 +1,159 @@
+"""What was answered: a task's end becomes an event in the chain, once, and can be undone by another event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from alidade.digest import digest_of
+from alidade.errors import Conflict, LeaseLost, NotFound, UsageError
+from alidade.preferences.votebook.acts import Skip, Submission, refuse_unfitting
+from alidade.preferences.votebook.chain import append
+from alidade.preferences.votebook.database import Votebook
+from alidade.preferences.votebook.leases import (
+    ANSWERED,
+    DONE,
+    EXPIRED,
+    HELD,
+    SKIPPED,
+    end_lease,
+    take_again,
+)
+from alidade.preferences.votebook.people import Person
+from alidade.preferences.votebook.queues import Content, QueueSettings
+from alidade.preferences.votebook.schema import events, items, leases, people, queues, receipts
+
+LONGEST_KEY = 80
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An acknowledged act: its number in the chain, and the chain's hash there."""
+
+    seq: int
+    hash: str
+
+
+def cast(book: Votebook, person: Person, lease: str, act: Submission, key: str) -> Receipt:
+    """Answer a task. `key` is the sender's own name for this submission: sent again, the same receipt comes back.
+
+    A lease that has expired is taken up again where the item is still free.
+
+    Raises:
+        NotFound: when the person was given no such task.
+        UsageError: when `act` does not answer it, or the key cannot be used.
+        Conflict: when it is answered already, or the key stood for something else.
+        LeaseLost: when it took too long and others have answered meanwhile.
+    """
+    _refuse_bad_key(key)
+    request = digest_of([lease, act.model_dump(mode="json")])
+    with book.writing() as connection:
+        connection.execute(sa.select(people.c.id).where(people.c.id == person.id).with_for_update())
+        earlier = _receipt(connection, person.id, key, request)
+        if earlier is not None:
+            return earlier
+        row = _lease(connection, person.id, lease)
+        settings, content = QueueSettings.model_validate(row.settings), Content.model_validate(row.content)
+        refuse_unfitting(settings.task, act, len(content.answers), settings.attributes)
+        _hold(connection, row)
+        body = {
+            "queue": row.name,
+            "item": row.key,
+            "lease": row.id,
+            "purpose": row.purpose,
+            "order": [content.answers[place].number for place in row.order],
+            "guideline": row.guideline,
+            "seconds": round(max(book.now() - row.shown_at, 0.0), 3),
+            "act": act.model_dump(mode="json", exclude_none=True),
+        }
+        event = append(connection, round(book.now(), 3), act.kind, person.name, body)
+        _close(connection, row, act, event.seq)
+        _write_receipt(connection, person.id, key, request, event.seq)
+    return Receipt(event.seq, event.hash)
+
+
+def undo(book: Votebook, person: Person, queue: str, key: str) -> Receipt:
+    """Take back the person's last answer in a queue; its task is open again, and the one that was open is put back.
+
+    Raises:
+        NotFound: when there is nothing to take back.
+        Conflict: when the item was skipped and has since gone to others.
+    """
+    _refuse_bad_key(key)
+    request = digest_of(["undo", queue])
+    with book.writing() as connection:
+        connection.execute(sa.select(people.c.id).where(people.c.id == person.id).with_for_update())
+        earlier = _receipt(connection, person.id, key, request)
+        if earlier is not None:
+            return earlier
+        row = _last_answered(connection, person.id, queue)
+        if row.state == SKIPPED and not take_again(connection, row):
+            raise Conflict("others have answered what you skipped")
+        mine = (leases.c.person_id == person.id) & (leases.c.queue_id == row.queue_id) & (leases.c.state == HELD)
+        for held in connection.execute(sa.select(leases).where(mine)).all():
+            end_lease(connection, held, EXPIRED)
+        until = book.now() + QueueSettings.model_validate(row.settings).lease_minutes * 60
+        opened = {"state": HELD, "event": None, "shown_at": book.now(), "expires_at": until}
+        connection.execute(leases.update().where(leases.c.id == row.id).values(**opened))
+        event = append(connection, round(book.now(), 3), "undo", person.name, {"queue": queue, "undone": row.event})
+        _write_receipt(connection, person.id, key, request, event.seq)
+    return Receipt(event.seq, event.hash)
+
+
+def _lease(connection: sa.Connection, person: int, lease: str) -> Any:
+    """The lease with its item and queue. Somebody else's is not told apart from one that does not exist."""
+    row = connection.execute(_joined().where(leases.c.id == lease, leases.c.person_id == person)).one_or_none()
+    if row is None:
+        raise NotFound("no such task")
+    return row
+
+
+def _last_answered(connection: sa.Connection, person: int, queue: str) -> Any:
+    mine = _joined().where(leases.c.person_id == person, queues.c.name == queue, leases.c.state.in_(ANSWERED))
+    row = connection.execute(mine.order_by(leases.c.event.desc()).limit(1)).one_or_none()
+    if row is None:
+        raise NotFound("there is nothing to take back")
+    return row
+
+
+def _joined() -> sa.Select[Any]:
+    columns = (leases, items.c.key, items.c.content, queues.c.name, queues.c.settings)
+    return (
+        sa.select(*columns).join(items, items.c.id == leases.c.item_id).join(queues, queues.c.id == leases.c.queue_id)
+    )
+
+
+def _hold(connection: sa.Connection, row: Any) -> None:
+    if row.state in ANSWERED:
+        raise Conflict("this task is answered already", hint="undo it to answer again")
+    if row.state == EXPIRED and not take_again(connection, row):
+        raise LeaseLost("this took longer than a task may, and others have answered it", hint="go on with the next")
+
+
+def _close(connection: sa.Connection, row: Any, act: Submission, seq: int) -> None:
+    """A vote keeps its place among those that the item wants; a skip gives it back."""
+    if isinstance(act, Skip):
+        end_lease(connection, row, SKIPPED)
+    closed = {"state": SKIPPED if isinstance(act, Skip) else DONE, "event": seq, "draft": None}
+    connection.execute(leases.update().where(leases.c.id == row.id).values(**closed))
+
+
+def _receipt(connection: sa.Connection, person: int, key: str, request: str) -> Receipt | None:
+    mine = sa.select(receipts.c.request, events.c.seq, events.c.hash).join(events, events.c.seq == receipts.c.event)
+    row = connection.execute(mine.where(receipts.c.person_id == person, receipts.c.key == key)).one_or_none()
+    if row is None:
+        return None
+    if row.request != request:
+        raise Conflict("this key was used for something else", hint="a new submission needs a new key")
+    return Receipt(row.seq, row.hash)
+
+
+def _write_receipt(connection: sa.Connection, person: int, key: str, request: str, seq: int) -> None:
+    connection.execute(receipts.insert(), {"person_id": person, "key": key, "request": request, "event": seq})
+
+
+def _refuse_bad_key(key: str) -> None:
+    if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
+        raise UsageError(f"a submission's key has 1 to {LONGEST_KEY} characters")
