@@ -4,7 +4,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from tests import postgres
 
 _NUMBERS = count()

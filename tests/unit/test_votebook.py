@@ -224,7 +224,8 @@ def test_gold_and_repeats_measure_people_and_are_no_labels(book):
     assert 8 <= len(collected.repeats) <= 32
     first = {vote.prompt_id: (vote.left, vote.right) for vote in collected.votes}
     turned = [(vote.left, vote.right) != first[vote.prompt_id] for vote in collected.repeats]
-    assert any(turned) and not all(turned)
+    assert any(turned)
+    assert not all(turned)
     place = {vote.id: number for number, vote in enumerate(collected.votes)}
     assert len({vote.prompt_id for vote in collected.repeats}) == len(collected.repeats)
     assert len(place) == 75
