@@ -48,9 +48,10 @@ def append(connection: sa.Connection, at: float, kind: str, person: str, body: M
     return Event(seq, at, kind, person, body, found)
 
 
-def read_events(book: Votebook, after: int = 0, limit: int | None = None) -> Iterator[Event]:
-    """Acts in order, from the one behind number `after`."""
-    query = sa.select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+def read_events(book: Votebook, after: int = 0, limit: int | None = None, person: str | None = None) -> Iterator[Event]:
+    """Acts in order, from the one behind number `after`; of one person, or of all."""
+    mine = sa.true() if person is None else events.c.person == person
+    query = sa.select(events).where(events.c.seq > after, mine).order_by(events.c.seq).limit(limit)
     with book.reading() as connection, connection.execution_options(yield_per=1000).execute(query) as rows:
         for row in rows:
             yield Event(row.seq, row.at, row.kind, row.person, json.loads(row.body), row.hash)

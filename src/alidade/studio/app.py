@@ -1,0 +1,77 @@
+"""The web app, put together: pages, API, and what holds for every request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+
+from alidade import __version__
+from alidade.errors import AlidadeError, NotFound, UsageError
+from alidade.preferences.votebook import Votebook
+from alidade.studio.access import HEADERS, MOST_BYTES, PRIVATE, Limits, refuse_foreign, usual_limits
+from alidade.studio.api import api
+from alidade.studio.entrance import entrance
+from alidade.studio.labelling import labelling
+from alidade.studio.leading import leading
+from alidade.studio.pages import STATIC, static_file, told
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(book: Votebook, limits: Limits | None = None) -> FastAPI:
+    """The studio over a votebook."""
+    app = FastAPI(
+        title="alidade studio", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
+    )
+    app.state.book, app.state.limits = book, limits or usual_limits()
+    for router in (entrance, labelling, leading, api):
+        app.include_router(router)
+    app.add_api_route("/static/{name}", _static, include_in_schema=False)
+    app.middleware("http")(_guarded)
+    app.add_exception_handler(AlidadeError, told)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    return app
+
+
+async def _guarded(request: Request, handle: Handler) -> Response:
+    """Refuse what comes from other sites or is too long; tell the browser what a page may not do."""
+    try:
+        refuse_foreign(request)
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MOST_BYTES:
+            raise UsageError("the request is too long", hint=f"at most {MOST_BYTES // 1024} KiB")
+        response = await handle(request)
+    except AlidadeError as error:
+        response = await told(request, error)
+    is_static = request.url.path.startswith("/static/")
+    for name, value in (HEADERS if is_static else {**HEADERS, **PRIVATE}).items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    """What a form or a body lacks, in words and without what was sent."""
+    assert isinstance(error, RequestValidationError)
+    faults = [{"where": ".".join(map(str, fault["loc"])), "error": fault["msg"]} for fault in error.errors()]
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": "the request cannot be read", "faults": faults}, 422)
+    return await told(request, UsageError(faults[0]["error"], where=faults[0]["where"]))
+
+
+def _static(name: str) -> Response:
+    if name not in STATIC:
+        raise NotFound("no such file")
+    text, kind = static_file(name)
+    return PlainTextResponse(text, media_type=kind, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+
+def serve(book: Votebook, host: str, port: int, certificate: tuple[Path, Path] | None = None) -> None:
+    """Serve the studio until interrupted; `certificate` is a file with it and one with its key."""
+    import uvicorn
+
+    files = {} if certificate is None else {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
+    uvicorn.run(create_app(book), host=host, port=port, log_level="warning", server_header=False, **files)

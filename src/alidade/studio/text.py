@@ -1,0 +1,66 @@
+"""Models' text is hostile input: Markdown becomes HTML without links, images or markup of its own, and what is invisible is spelt out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from functools import lru_cache
+
+import nh3
+from markdown_it import MarkdownIt
+from markupsafe import Markup, escape
+
+from alidade.report.words import visible
+
+LONGEST = 60_000  # characters shown; beyond that a browser, not a person, has the trouble
+LONGEST_DIFF = 3_000  # words on either side: comparing takes the square of it
+ALLOWED = {
+    *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
+}
+# A link or an image stays the text it was written as: a labeler judges where it points, and nothing is fetched.
+_MARKDOWN = (
+    MarkdownIt("commonmark", {"html": False})
+    .enable(["table", "strikethrough"])
+    .disable(["link", "image", "autolink", "reference"])
+)
+_WORDS = re.compile(r"\s+|[^\s]+")
+
+
+@lru_cache(maxsize=4096)
+def rendered(text: str) -> Markup:
+    """An answer as HTML that cannot act: no script, link, image, style or attribute."""
+    return Markup(nh3.clean(_MARKDOWN.render(_shown(text)), tags=ALLOWED, attributes={}))
+
+
+def plain(text: str) -> Markup:
+    """A text as it was written, with what is invisible spelt out."""
+    return escape(_shown(text))
+
+
+def differences(left: str, right: str) -> tuple[Markup, Markup]:
+    """Both texts, with the words that the other one does not have marked; unmarked where they are too long to compare."""
+    words = [_WORDS.findall(_shown(text)) for text in (left, right)]
+    if max(map(len, words)) > 2 * LONGEST_DIFF:
+        return plain(left), plain(right)
+    blocks = difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes()
+    sides = (("del", words[0], 1), ("ins", words[1], 3))
+    marked = [
+        Markup("").join(
+            _marked("".join(own[block[at] : block[at + 1]]), "" if block[0] == "equal" else tag) for block in blocks
+        )
+        for tag, own, at in sides
+    ]
+    return marked[0], marked[1]
+
+
+def _marked(text: str, tag: str) -> Markup:
+    if not text.strip() or not tag:
+        return escape(text)
+    return Markup(f"<{tag}>{{}}</{tag}>").format(text)
+
+
+def _shown(text: str) -> str:
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}\n\n[{len(text) - LONGEST:,} more characters are not shown]"
+    return visible(text)
