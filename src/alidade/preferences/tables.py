@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from alidade.store.rows import each_row, read_json
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".parquet")
 KINDS_HINT = f"files that can be read end in {', '.join(SUFFIXES)}"
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,23 @@ def rows_of(path: Path) -> Iterator[Row]:
     _check_file(path)
     read: Callable[[Path], Iterator[Row]] = _parquet_rows if path.suffix == ".parquet" else _json_rows
     yield from read(path)
+
+
+def delimited_rows(path: Path) -> Iterator[Row]:
+    """The rows of a CSV or TSV file with a line of names; every cell is text.
+
+    Raises:
+        DataError: when the file cannot be read or a row has more cells than there are names.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, values in enumerate(csv.DictReader(file, delimiter=DELIMITERS[path.suffix]), start=1):
+                where = f"{path}: row {number}"
+                if None in values:
+                    raise DataError("more cells than columns", where=where, hint="quote cells that hold the delimiter")
+                yield Row(number, where, values)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot be read: {error}", where=str(path), hint="give a CSV or TSV file in UTF-8") from error
 
 
 def stem_of(path: Path) -> str:
@@ -59,9 +79,23 @@ def _json_rows(path: Path) -> Iterator[Row]:
             where = f"{path}: item {number}"
             yield Row(number, where, _object(value, where))
         return
+    if path.suffix == ".json" and _is_one_document(path):
+        yield Row(1, str(path), _object(read_json(path), str(path)))
+        return
     for number, value in each_row(path):
         where = f"{path}:{number}"
         yield Row(number, where, _object(value, where))
+
+
+def _is_one_document(path: Path) -> bool:
+    """Whether an object goes on below its first line: not JSON lines."""
+    with path.open("rb") as file:
+        first = next((line for line in file if line.strip()), b"")
+    try:
+        json.loads(first)
+    except ValueError:
+        return first.lstrip().startswith(b"{")
+    return False
 
 
 def _first_byte(path: Path) -> bytes:

@@ -93,6 +93,11 @@ def write_json(path: Path, value: Any) -> None:
     _write(path, [text.encode("utf-8") + b"\n"])
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, atomically, line ends as they are."""
+    _write(path, [text.encode("utf-8")])
+
+
 def explain_invalid(error: ValidationError) -> str:
     """What pydantic found wrong, in one line a person can act on."""
     first = error.errors()[0]
