@@ -24,7 +24,7 @@ from alidade.preferences.prompts import PROMPTS, Asked
 from alidade.preferences.rankings import PAIRED, RANKINGS, Ranked
 from alidade.preferences.tables import Row, rows_of, stem_of
 from alidade.preferences.unpaired import FEEDBACK, Judged
-from alidade.records import Attribute, Comparison, Conversation, Demonstration, Feedback, Prompt, Ranking, Record
+from alidade.records import Attribute, Comparison, Demonstration, Feedback, Prompt, Ranking, Record
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)

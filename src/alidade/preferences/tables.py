@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,14 @@ class Row:
     values: Mapping[str, Any]
 
 
-def rows_of(path: Path) -> Iterator[Row]:
-    """The rows of a file, in order; blank lines are skipped.
+def rows_of(path: Path, *, allow_nan: bool = False) -> Iterator[Row]:
+    """The rows of a file, in order; blank lines are skipped. NaN in JSON lines is refused, unless it is allowed.
 
     Raises:
         DataError: when the file does not exist, is of an unknown kind, is damaged, or a row is not a JSON object.
     """
     _check_file(path)
-    read: Callable[[Path], Iterator[Row]] = _parquet_rows if path.suffix == ".parquet" else _json_rows
-    yield from read(path)
+    yield from _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path, allow_nan)
 
 
 def delimited_rows(path: Path) -> Iterator[Row]:
@@ -73,7 +72,7 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
+def _json_rows(path: Path, allow_nan: bool) -> Iterator[Row]:
     if path.suffix == ".json" and _first_byte(path) == b"[":
         for number, value in enumerate(read_json(path), start=1):
             where = f"{path}: item {number}"
@@ -82,7 +81,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
     if path.suffix == ".json" and _is_one_document(path):
         yield Row(1, str(path), _object(read_json(path), str(path)))
         return
-    for number, value in each_row(path):
+    for number, value in each_row(path, allow_nan=allow_nan):
         where = f"{path}:{number}"
         yield Row(number, where, _object(value, where))
 

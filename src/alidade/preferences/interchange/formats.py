@@ -23,7 +23,7 @@ from alidade.preferences.interchange.summaries import read_summaries, summaries
 from alidade.preferences.interchange.transcripts import hh
 from alidade.preferences.interchange.trl import trl
 from alidade.preferences.interchange.ultrafeedback import ultrafeedback
-from alidade.preferences.interchange.vote_tables import crowd_kit, potato, read_crowd_kit, read_potato
+from alidade.preferences.interchange.vote_tables import crowd_kit, potato, read_crowd_kit, read_potato, read_vote_lists
 from alidade.preferences.tables import DELIMITERS, Row, delimited_rows, rows_of
 from alidade.records import Comparison, Ranking
 from alidade.registry import did_you_mean
@@ -34,10 +34,13 @@ Reader = Callable[[Iterable[Row]], Preferences]
 
 @dataclass(frozen=True)
 class Interchange:
-    """One format: `write` makes rows of records, `columns` know it; `read` is for files of votes, `reader` names ours for others."""
+    """One format: `write` makes rows of records, None where it is only read; `columns` know a file of it.
+
+    `read` is for files of votes, `reader` the name by which comparisons and rankings are read otherwise.
+    """
 
     name: str
-    write: Callable[[Preferences], Written]
+    write: Callable[[Preferences], Written] | None
     columns: tuple[str, ...] = ()
     read: Reader | None = None
     reader: str = "auto"
@@ -53,6 +56,7 @@ FORMATS: dict[str, Interchange] = {
         Interchange("summaries", summaries, ("info", "summaries", "choice", "worker"), read_summaries),
         Interchange("icai", icai, ("metadata", "annotators", "comparisons"), read_icai),
         Interchange("crowd-kit", crowd_kit, ("worker", "left", "right", "label"), read_crowd_kit),
+        Interchange("crowd", None, ("prompt", "response_left", "response_right", "votes"), read_vote_lists),
         Interchange("potato", potato, ("instance_id", "user_id"), read_potato),
     )
 }
@@ -85,10 +89,10 @@ def write_preferences(path: Path | str, given: Preferences, to: str) -> Written:
         DataError: when the format has no place for any of the records.
         UsageError: when there is no such format, or it is no table.
     """
-    path = Path(path)
+    path, write = Path(path), _writer(to)
     if path.suffix in DELIMITERS and to != "crowd-kit":
         raise UsageError(f"the format {to!r} is written as JSON lines", hint="end the file's name in .jsonl")
-    written = _named(to).write(given)
+    written = write(given)
     if not written.rows:
         hint = f"left out: {dict(written.refused)}" if written.refused else "the file holds no comparisons"
         raise DataError(f"nothing of this can be said in the format {to!r}", where=str(path), hint=hint)
@@ -108,14 +112,15 @@ def convert(path: Path | str, out: Path | str, to: str, *, fmt: str = "auto", al
         DataError: when the file cannot be read, or nothing of it can be said in the format.
         UsageError: when there is no such format.
     """
-    _named(to)
+    _writer(to)
     return write_preferences(out, read_preferences(path, fmt, allow_dropped=allow_dropped), to)
 
 
-def _named(name: str) -> Interchange:
-    if name not in FORMATS:
-        raise UsageError(f"there is no format {name!r} to write", hint=did_you_mean(name, FORMATS))
-    return FORMATS[name]
+def _writer(name: str) -> Callable[[Preferences], Written]:
+    writers = {known.name: known.write for known in FORMATS.values() if known.write is not None}
+    if name not in writers:
+        raise UsageError(f"there is no format {name!r} to write", hint=did_you_mean(name, writers))
+    return writers[name]
 
 
 def _format_of(first: Row | None, fmt: str) -> Interchange | None:

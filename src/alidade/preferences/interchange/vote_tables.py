@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from alidade.errors import DataError
-from alidade.preferences.columns import BadRow, conversation_of, turns_of
+from alidade.preferences.columns import BadRow, conversation_id, conversation_of, turns_of
 from alidade.preferences.interchange.bundle import Preferences, Written, as_votes, one_question, turns
 from alidade.preferences.interchange.gathering import Gathering, ballots, extras_in, extras_of
 from alidade.preferences.tables import Row
@@ -64,6 +64,26 @@ def read_crowd_kit(rows: Iterable[Row]) -> Preferences:
         fields = {"left": left, "right": right, "choice": _choice(row), "prompt_id": prompt.id}
         identity = {"id": cells.get("vote") or f"{prompt.id}/{row.number}", "annotator": str(cells["worker"])}
         found.vote(row, {**fields, **identity, **extras_in(cells)})
+    return found.preferences()
+
+
+def read_vote_lists(rows: Iterable[Row]) -> Preferences:
+    """Votes from rows of `prompt`, `response_left`, `response_right` and `votes`, a list of [worker, left | right | tie].
+
+    Raises:
+        DataError: when a row holds something else than votes.
+    """
+    found = Gathering()
+    for row in rows:
+        cells = row.values
+        texts = [cells[f"response_{side}"] for side in ("left", "right")]
+        conversation = _asked(cells["prompt"], row)
+        prompt = Prompt(id=f"{conversation_id(conversation)}/{row.number}", conversation=conversation)
+        for number, text in enumerate(texts):
+            found.answer(row, prompt, number, text)
+        for place, (worker, choice) in enumerate(cells["votes"]):
+            fields = {"id": f"{prompt.id}.{place}", "prompt_id": prompt.id, "annotator": str(worker), "choice": choice}
+            found.vote(row, {**fields, "left": 0, "right": 1})
     return found.preferences()
 
 

@@ -1,0 +1,116 @@
+"""Texts that are nearly the same, within a file and across two, by MinHash.
+
+Source: Broder 1997, On the resemblance and containment of documents; candidates by bands: Leskovec, Rajaraman, Ullman, Mining of
+Massive Datasets, chapter 3.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from alidade.preferences.doctor.complaint import Ailment, Complaint
+from alidade.preferences.doctor.sheet import Sheet
+
+WORDS = 3  # words of a shingle
+BANDS, ROWS = 16, 4  # two texts with a Jaccard similarity of .7 share a band with probability .99, of .3 with .12
+ALIKE = 0.7  # Jaccard similarity of the shingles
+PRIME = (1 << 61) - 1
+
+SHARED = Ailment(
+    "shared-prompts",
+    "fault",
+    "the prompt, or nearly the same one, is in the other file",
+    "a test split was mixed into the training pool, or the split was drawn by row and not by prompt",
+    "remove these rows from one of the two; split by prompt",
+)
+REPEATED = Ailment(
+    "repeated-rows",
+    "note",
+    "prompt and answers are nearly the same as in an earlier row",
+    "several annotators judged one pair, or rows were written twice",
+    "if they are no second opinions, keep one of each",
+)
+
+
+def shared_prompts(sheet: Sheet) -> Iterator[Complaint]:
+    """Prompts that the file shares with the one it is held against."""
+    others = [case.asked for case in sheet.against if case.asked]
+    mine = [case for case in sheet.cases if case.asked]
+    near = Near(others)
+    exact = {_plain(text) for text in others}
+    found = [
+        (case.line, _plain(case.asked) in exact)
+        for case in mine
+        if _plain(case.asked) in exact or near.like(case.asked)
+    ]
+    same = sum(is_same for _, is_same in found)
+    yield from SHARED.found((line for line, _ in found), len(sheet.cases), same=same, nearly=len(found) - same)
+
+
+def repeated_rows(sheet: Sheet) -> Iterator[Complaint]:
+    """Rows that nearly repeat one before them."""
+    cases = [case for case in sheet.cases if case.asked and case.answers]
+    near = Near(["\n".join((case.asked, *sorted(case.answers))) for case in cases])
+    yield from REPEATED.found((cases[place].line for place in near.repeats()), len(sheet.cases))
+
+
+class Near:
+    """Texts in which nearly equal ones can be looked up."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._shingles = [_shingles(text) for text in texts]
+        self._bands: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        self._keys = [_band_keys(shingles) for shingles in self._shingles]
+        for place, keys in enumerate(self._keys):
+            for key in keys:
+                self._bands[key].append(place)
+
+    def like(self, text: str) -> bool:
+        """Whether one of the texts is nearly this one."""
+        shingles = _shingles(text)
+        return self._has_like(shingles, _band_keys(shingles), len(self._shingles))
+
+    def repeats(self) -> Iterator[int]:
+        """The places of texts that are nearly an earlier one."""
+        for place, (shingles, keys) in enumerate(zip(self._shingles, self._keys, strict=True)):
+            if self._has_like(shingles, keys, place):
+                yield place
+
+    def _has_like(self, shingles: frozenset[int], keys: Sequence[tuple[int, bytes]], before: int) -> bool:
+        tried: set[int] = set()
+        for key in keys:
+            for place in self._bands.get(key, ()):
+                if place >= before:
+                    break
+                if place not in tried and _jaccard(shingles, self._shingles[place]) >= ALIKE:
+                    return True
+                tried.add(place)
+        return False
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _shingles(text: str) -> frozenset[int]:
+    words = _plain(text).split()
+    starts = range(max(1, len(words) - WORDS + 1))
+    return frozenset(zlib.crc32(" ".join(words[at : at + WORDS]).encode()) for at in starts)
+
+
+def _jaccard(first: frozenset[int], second: frozenset[int]) -> float:
+    return len(first & second) / len(first | second)
+
+
+def _band_keys(shingles: frozenset[int]) -> list[tuple[int, bytes]]:
+    draw = np.random.default_rng(0)
+    factors = draw.integers(1, 1 << 28, BANDS * ROWS, dtype=np.uint64)
+    shifts = draw.integers(0, PRIME, BANDS * ROWS, dtype=np.uint64)
+    values = np.fromiter(shingles, np.uint64, len(shingles))
+    least = ((values[:, None] * factors + shifts) % np.uint64(PRIME)).min(axis=0).reshape(BANDS, ROWS)
+    return [(band, least[band].tobytes()) for band in range(BANDS)]
