@@ -10,6 +10,7 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -24,9 +25,16 @@ PRIME = (1 << 61) - 1
 SHARED = Ailment(
     "shared-prompts",
     "fault",
-    "the prompt, or nearly the same one, is in the other file",
+    "the prompt is in the other file, case and punctuation apart",
     "a test split was mixed into the training pool, or the split was drawn by row and not by prompt",
     "remove these rows from one of the two; split by prompt",
+)
+NEARLY = Ailment(
+    "nearly-shared-prompts",
+    "note",
+    "nearly the same prompt is in the other file",
+    "prompts were edited, or written from one template",
+    "look at the lines: another question from one template may stay, an edited copy may not",
 )
 REPEATED = Ailment(
     "repeated-rows",
@@ -38,18 +46,13 @@ REPEATED = Ailment(
 
 
 def shared_prompts(sheet: Sheet) -> Iterator[Complaint]:
-    """Prompts that the file shares with the one it is held against."""
+    """Prompts that the file shares, or nearly shares, with the one it is held against."""
     others = [case.asked for case in sheet.against if case.asked]
-    mine = [case for case in sheet.cases if case.asked]
-    near = Near(others)
-    exact = {_plain(text) for text in others}
-    found = [
-        (case.line, _plain(case.asked) in exact)
-        for case in mine
-        if _plain(case.asked) in exact or near.like(case.asked)
-    ]
-    same = sum(is_same for _, is_same in found)
-    yield from SHARED.found((line for line, _ in found), len(sheet.cases), same=same, nearly=len(found) - same)
+    exact, near = {_plain(text) for text in others}, Near(others)
+    same = {case.line for case in sheet.cases if case.asked and _plain(case.asked) in exact}
+    yield from SHARED.found(same, len(sheet.cases))
+    rest = [case for case in sheet.cases if case.asked and case.line not in same]
+    yield from NEARLY.found((case.line for case in rest if near.like(case.asked)), len(sheet.cases))
 
 
 def repeated_rows(sheet: Sheet) -> Iterator[Complaint]:
@@ -107,10 +110,15 @@ def _jaccard(first: frozenset[int], second: frozenset[int]) -> float:
     return len(first & second) / len(first | second)
 
 
-def _band_keys(shingles: frozenset[int]) -> list[tuple[int, bytes]]:
+@cache
+def _hashes() -> tuple[np.ndarray, np.ndarray]:
+    """Factors and shifts of the hash functions; the products stay below 2^63."""
     draw = np.random.default_rng(0)
-    factors = draw.integers(1, 1 << 28, BANDS * ROWS, dtype=np.uint64)
-    shifts = draw.integers(0, PRIME, BANDS * ROWS, dtype=np.uint64)
+    return draw.integers(1, 1 << 28, BANDS * ROWS, np.uint64), draw.integers(0, PRIME, BANDS * ROWS, np.uint64)
+
+
+def _band_keys(shingles: frozenset[int]) -> list[tuple[int, bytes]]:
+    factors, shifts = _hashes()
     values = np.fromiter(shingles, np.uint64, len(shingles))
     least = ((values[:, None] * factors + shifts) % np.uint64(PRIME)).min(axis=0).reshape(BANDS, ROWS)
     return [(band, least[band].tobytes()) for band in range(BANDS)]

@@ -37,18 +37,19 @@ SUSPICIOUS = Ailment(
 
 def truncated_prompts(sheet: Sheet) -> Iterator[Complaint]:
     """Prompts of which the whole is longer."""
-    asked = [case for case in sheet.cases if case.asked]
     wholes = sorted({text for case in sheet.against for text in _first_turns(case)})
-    cut = [case.line for case in asked if _is_cut(case, wholes)]
+    cut = [case.line for case in sheet.cases if _is_cut(case, wholes)]
     yield from CUT.found(cut, len(sheet.cases))
+    asked = [case for case in sheet.cases if case.asked]
     marked = any(mark in case.asked for case in asked for mark in MARKS)
     if not cut and not marked and len({case.asked for case in asked}) >= MANY:
         yield from SUSPICIOUS.found((case.line for case in asked), len(sheet.cases))
 
 
 def _is_cut(case: Case, wholes: list[str]) -> bool:
-    said = _turns(case.cells.get("prompt"))
-    text = (said[0] if said else case.asked).rstrip()
+    prompt = case.cells.get("prompt")
+    said = _turns(prompt) or [prompt if isinstance(prompt, str) else case.asked]
+    text = said[0].strip()
     if len(text) < SHORTEST:
         return False
     near = {first for name in ("chosen", "rejected", "messages") for first in _turns(case.cells.get(name))[:1]}
