@@ -20,6 +20,7 @@ from alidade.preferences.doctor.sheet import Sheet
 WORDS = 3  # words of a shingle
 BANDS, ROWS = 16, 4  # two texts with a Jaccard similarity of .7 share a band with probability .99, of .3 with .12
 ALIKE = 0.7  # Jaccard similarity of the shingles
+MOST = 50  # texts of a band that are compared: files written from a template would have every row compared with every other
 PRIME = (1 << 61) - 1
 
 SHARED = Ailment(
@@ -87,7 +88,7 @@ class Near:
     def _has_like(self, shingles: frozenset[int], keys: Sequence[tuple[int, bytes]], before: int) -> bool:
         tried: set[int] = set()
         for key in keys:
-            for place in self._bands.get(key, ()):
+            for place in self._bands.get(key, ())[:MOST]:
                 if place >= before:
                     break
                 if place not in tried and _jaccard(shingles, self._shingles[place]) >= ALIKE:

@@ -16,7 +16,10 @@ from alidade.preferences.doctor.complaint import Ailment, Complaint
 from alidade.preferences.doctor.sheet import Sheet
 from alidade.stats import lead
 
-COMMON = 0.05  # words in more than this share of the prompts tell no prompt from another
+COMMON, MOST = (
+    0.05,
+    50,
+)  # words in more than this share of the prompts, or in more than so many, tell no prompt from another
 SHORTEST = 8  # rows of a run: fewer may be chance
 SURE = 4.0  # standard errors by which the other prompts must lead over a run
 SWITCH = 1.0  # in units of a perfect match: what leaving one's own prompt, or changing the shift, must bring
@@ -52,7 +55,7 @@ def _fits(prompts: Sequence[str], answers: Sequence[str]) -> list[Mapping[int, f
     """For each row, how well its answers fit the prompt so many rows away: the share of the prompt's rare words they hold."""
     asked = [set(re.findall(r"\w+", text.lower())) for text in prompts]
     counts = Counter(word for words in asked for word in words)
-    most = max(2.0, COMMON * len(prompts))
+    most = min(MOST, max(2.0, COMMON * len(prompts)))
     weights = {word: math.log(len(prompts) / count) for word, count in counts.items() if count <= most}
     whole = [sum(weights.get(word, 0.0) for word in words) for words in asked]
     places: dict[str, list[int]] = defaultdict(list)

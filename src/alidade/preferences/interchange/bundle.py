@@ -17,7 +17,7 @@ from alidade.records import Candidates, Choice, Comparison, Completion, Conversa
 
 ACTS = "who voted what (kept are shares)"
 SOFT = "Comparison.label_prob (only which answer is better is kept)"
-PAIR = "the two answers by their numbers"
+SILENT = "a turn without text"
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def one_question(conversation: Conversation) -> str | None:
     """The text of a conversation that is one user's turn, else None."""
     (first, *others) = conversation.messages
     return first.text if first.role == "user" and not others else None
+
+
+def is_silent(row: Ranking) -> bool:
+    """Whether a turn of the prompt, or an answer, has no text."""
+    return not all(text.strip() for text in (*row.answers, *(message.text for message in row.prompt.messages)))
 
 
 def as_comparisons(given: Preferences, out: Written) -> list[tuple[Comparison, list[Vote]]]:

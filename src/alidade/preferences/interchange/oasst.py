@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alidade.preferences.interchange.bundle import Preferences, Written, as_rankings
+from alidade.preferences.interchange.bundle import SILENT, Preferences, Written, as_rankings, is_silent
 from alidade.records import Ranking
 
 ROLES = {"user": "prompter", "assistant": "assistant"}
@@ -23,6 +23,9 @@ def oasst(given: Preferences) -> Written:
     for row in as_rankings(given, out):
         if any(message.role not in ROLES for message in row.prompt.messages):
             out.refused[SYSTEM] += 1
+            continue
+        if is_silent(row):
+            out.refused[SILENT] += 1
             continue
         out.rows.append(_tree(row))
         out.leave([row], {"id", "prompt", "answers", "ranks", "annotator"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alidade.preferences.interchange.bundle import Preferences, Written, as_rankings, one_question
+from alidade.preferences.interchange.bundle import SILENT, Preferences, Written, as_rankings, is_silent, one_question
 from alidade.preferences.rankings import ASPECTS
 from alidade.records import Ranking
 
@@ -24,8 +24,8 @@ def ultrafeedback(given: Preferences) -> Written:
     rows: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
     for ranking in as_rankings(given, out):
         asked = one_question(ranking.prompt)
-        if asked is None:
-            out.refused[TURNS] += 1
+        if asked is None or is_silent(ranking):
+            out.refused[TURNS if asked is None else SILENT] += 1
             continue
         row = rows.setdefault((asked, ranking.answers), _empty(asked, ranking.answers))
         aspect = _aspect(ranking)
