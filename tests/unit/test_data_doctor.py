@@ -188,6 +188,16 @@ def test_prompts_cut_at_a_colon_or_blank_line_are_found_beside_their_source_and_
     assert not faults(examine(whole))
 
 
+def test_a_question_that_begins_like_another_is_not_cut(tmp_path):
+    other = write(tmp_path / "other.jsonl", [{"prompt": "How do I bake bread without yeast?", "completion": "Soda."}])
+    rows = [
+        {"prompt": "How do I bake bread", "completion": "Flour."},
+        {"prompt": "How do I bake bread with", "completion": "So."},
+    ]
+    found = complaint(examine(write(tmp_path / "rows.jsonl", rows), other), "truncated-prompt")
+    assert found.lines == (2,)
+
+
 def test_a_cut_prompt_is_found_where_the_row_holds_the_whole_conversation(tmp_path):
     rows = [
         {"prompt": first_turn_by_colon(transcript), "chosen": transcript, "rejected": f"{transcript} Or not."}

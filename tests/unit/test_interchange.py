@@ -354,6 +354,26 @@ def test_a_label_that_is_neither_item_is_refused_with_its_row(tmp_path):
     assert "row 2" in caught.value.where
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (SUMMARY, {**SUMMARY, "choice": 2}),
+        (SUMMARY, {**SUMMARY, "summaries": SUMMARY["summaries"][:1]}),
+        (ICAI, {**ICAI, "comparisons": [{"id": "c"}]}),
+        ({"worker": "w", "left": "a", "right": "b", "label": "a", "task": "q"}, {"worker": "w", "left": "a"}),
+        (
+            {"instance_id": "i", "user_id": "u", "labels": {}, "responses": ["a", "b"]},
+            {"instance_id": "i", "user_id": "u", "labels": {"x": {"selection": "C"}}, "responses": ["a", "b"]},
+        ),
+    ],
+)
+def test_a_row_that_does_not_fit_is_an_error_at_its_line(tmp_path, good, bad):
+    with pytest.raises(DataError) as caught:
+        read_preferences(write_lines(tmp_path / "a.jsonl", good, bad))
+    assert "a.jsonl:2" in caught.value.where
+    assert caught.value.hint
+
+
 def test_potatos_export_is_read_with_its_items_before_it(tmp_path):
     item = {"id": "i1", "prompt": "which?", "responses": ["this", "that"]}
     rows = [

@@ -52,11 +52,21 @@ def _is_cut(case: Case, wholes: list[str]) -> bool:
     text = said[0].strip()
     if len(text) < SHORTEST:
         return False
-    near = {first for name in ("chosen", "rejected", "messages") for first in _turns(case.cells.get(name))[:1]}
+    beside = [
+        first.strip() for name in ("chosen", "rejected", "messages") for first in _turns(case.cells.get(name))[:1]
+    ]
+    if any(whole.startswith(text) and whole != text for whole in beside):
+        return True
     place = bisect_right(wholes, text)
-    near |= set(wholes[place : place + 1])
     is_whole = place > 0 and wholes[place - 1] == text
-    return not is_whole and any(whole.startswith(text) and len(whole.rstrip()) > len(text) for whole in near)
+    return not is_whole and any(
+        whole.startswith(text) and _is_torn(whole, len(text)) for whole in wholes[place : place + 1]
+    )
+
+
+def _is_torn(whole: str, at: int) -> bool:
+    """Whether a text is broken at a colon, a line's end or within a word: another question may begin with the same words."""
+    return whole[at] in ":\n" or (whole[at - 1].isalnum() and whole[at].isalnum())
 
 
 def _first_turns(case: Case) -> list[str]:

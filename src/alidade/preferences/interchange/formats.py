@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -74,12 +74,29 @@ def read_preferences(path: Path | str, fmt: str = "auto", *, allow_dropped: floa
     first = next(rows, None)
     known = _format_of(first, fmt)
     if known is not None and known.read is not None and first is not None:
-        return known.read(chain((first,), rows))
+        return _read(known.name, known.read, chain((first,), rows))
     loaded = read_judgements(path, known.reader if known else fmt, allow_dropped=allow_dropped)
     return Preferences(
         comparisons=tuple(row for row in loaded.rows if isinstance(row, Comparison)),
         rankings=tuple(row for row in loaded.rows if isinstance(row, Ranking)),
     )
+
+
+def _read(name: str, read: Reader, rows: Iterator[Row]) -> Preferences:
+    """What `read` makes of rows; a cell that is missing or of another shape is an error at its row."""
+    where = ""
+
+    def followed() -> Iterator[Row]:
+        nonlocal where
+        for row in rows:
+            where = row.where
+            yield row
+
+    try:
+        return read(followed())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        said = f"the row does not fit the format {name!r}: {type(error).__name__} {error}"
+        raise DataError(said, where=where, hint="compare the row with its neighbours, or name the format") from error
 
 
 def write_preferences(path: Path | str, given: Preferences, to: str) -> Written:

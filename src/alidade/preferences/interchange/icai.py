@@ -64,12 +64,8 @@ def read_icai(rows: Iterable[Row]) -> Preferences:
         if not version.startswith("2"):
             hint = "ICAI writes version 2.0 since its release 0.4"
             raise DataError(f"annotated pairs of version {version}", where=row.where, hint=hint)
-        try:
-            for pair in document["comparisons"]:
-                _read_pair(found, row, pair, document["annotators"])
-        except (KeyError, TypeError, ValueError) as error:
-            hint = "every comparison has `response_a`, `response_b` and `annotations`"
-            raise DataError(f"not annotated pairs: {error}", where=row.where, hint=hint) from error
+        for pair in document["comparisons"]:
+            _read_pair(found, row, pair, document["annotators"])
     return found.preferences()
 
 

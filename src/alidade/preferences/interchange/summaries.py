@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alidade.errors import DataError
 from alidade.preferences.comparisons import summary_prompt
 from alidade.preferences.interchange.bundle import Preferences, Written, as_votes, one_question
 from alidade.preferences.interchange.gathering import Gathering, ballots, extras_in, extras_of
@@ -40,18 +39,10 @@ def summaries(given: Preferences) -> Written:
 
 
 def read_summaries(rows: Iterable[Row]) -> Preferences:
-    """Answers and votes from rows of summaries.
-
-    Raises:
-        DataError: when a row is no comparison of two summaries.
-    """
+    """Answers and votes from rows of summaries."""
     found = Gathering()
     for row in rows:
-        try:
-            _read_row(found, row)
-        except (KeyError, TypeError, ValueError) as error:
-            hint = "a row has `info`, two `summaries` and a `choice` of 0 or 1"
-            raise DataError(f"not a comparison of summaries: {error!r}", where=row.where, hint=hint) from error
+        _read_row(found, row)
     return found.preferences()
 
 
