@@ -45,6 +45,7 @@ def delimited_rows(path: Path) -> Iterator[Row]:
     Raises:
         DataError: when the file cannot be read or a row has more cells than there are names.
     """
+    csv.field_size_limit(1 << 30)  # an answer may be longer than the 128 KiB of csv's default
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             for number, values in enumerate(csv.DictReader(file, delimiter=DELIMITERS[path.suffix]), start=1):
