@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from alidade import __version__
-from alidade.cli import doctor, report, runs, show, talk, why
+from alidade.cli import data, doctor, report, runs, show, talk, why
 from alidade.errors import AlidadeError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("chat")(talk.chat)
 app.command("compare")(talk.compare)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
+app.add_typer(data.app, name="data")
 
 
 def _show_version(asked: bool) -> None:

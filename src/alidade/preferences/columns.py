@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from alidade.digest import digest_of
 from alidade.records import Conversation, Message, Role
 
 ROLES: Mapping[str, Role] = {
@@ -114,6 +115,11 @@ def conversation_of(turns: Sequence[Message], what: str = "prompt") -> Conversat
     if not kept[-1].text.strip():
         raise BadRow(f"empty {what}")
     return Conversation(messages=tuple(kept))
+
+
+def conversation_id(conversation: Conversation) -> str:
+    """A short name that only equal conversations share."""
+    return digest_of([[message.role, message.text] for message in conversation.messages])[:16]
 
 
 def answers_in(turns: Sequence[Message]) -> Iterator[tuple[Conversation, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -16,7 +16,7 @@ from alidade.preferences.columns import (
     text_of,
     turns_of,
 )
-from alidade.preferences.export import OWN, exported_comparison
+from alidade.preferences.export import BESIDE, OWN, exported_comparison
 from alidade.preferences.layout import (
     FIRST_SECOND,
     FIVE_POINTS,
@@ -135,6 +135,26 @@ def _common_text(chosen: str, rejected: str) -> tuple[Conversation, str, str]:
     return Conversation.ask(text_of(chosen[:shared], "prompt")), chosen[shared:], rejected[shared:]
 
 
+def summary_prompt(about: Mapping[str, Any]) -> Conversation:
+    """What a post or an article asks to be summarised; a post without title and subreddit is the whole question.
+
+    Source: openai/summarize-from-feedback, `summarize_from_feedback/task_data.py` and README.md.
+    """
+    if about.get("article") is not None:
+        return Conversation.ask(f"Article: {about['article']}\n\nTL;DR:")
+    if about.get("title") is None or about.get("subreddit") is None:
+        return Conversation.ask(str(about.get("post", "")))
+    asked = f"SUBREDDIT: r/{about['subreddit']}\n\nTITLE: {about['title']}\n\nPOST: {about['post']}\n\nTL;DR:"
+    return Conversation.ask(asked)
+
+
+def two_summaries(cells: Cells) -> Iterator[Pair]:
+    """Rows of a post, two summaries and the number of the better one."""
+    first, second = (one["text"] for one in cells["summaries"])
+    said = label_of([cells["choice"]], {0: 1.0, 1: 0.0})
+    yield Pair(summary_prompt(cells["info"]), first, second, said.label_prob, annotator=str(cells.get("worker") or ""))
+
+
 def hh(cells: Cells) -> Iterator[Pair]:
     """HH rows: `chosen` and `rejected` are transcripts, or `prompt` is one."""
     if not is_transcript(cells.get("prompt", cells["chosen"])):
@@ -144,7 +164,7 @@ def hh(cells: Cells) -> Iterator[Pair]:
 
 COMPARISONS: tuple[Format[Pair | Comparison], ...] = (
     Format("preference", ("chosen", "rejected"), chosen_rejected, may=("prompt", "label_prob", "margin", "attribute")),
-    Format("exported-comparison", ("prompt", "chosen", "rejected", OWN), exported_comparison, may=("label_prob",)),
+    Format("exported-comparison", ("prompt", "chosen", "rejected", OWN), exported_comparison, may=BESIDE),
     Format("hh", ("chosen", "rejected"), hh, may=("prompt",), named=True),
     Format(
         "pair",
@@ -188,6 +208,7 @@ COMPARISONS: tuple[Format[Pair | Comparison], ...] = (
             one("prompt"), "completion_a", "completion_b", verdict("preference", meaning=FIVE_POINTS), "annotator"
         ),
     ),
+    Format("summaries", ("info", "summaries", "choice"), two_summaries, may=("worker",)),
     Format("oasst", ("history", "ranked_replies"), ranked(one("history"), "ranked_replies")),
     Format(
         "qa-feedback",

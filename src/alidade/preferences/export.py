@@ -13,6 +13,8 @@ from alidade.preferences.columns import BadRow
 from alidade.records import Comparison, Conversation, Demonstration, Feedback, Message
 
 OWN = "alidade"
+# What stands beside TRL's columns of a comparison for people and other programs; `OWN` says it all, for us.
+BESIDE = ("label_prob", "margin", "attribute", "source", "id", "annotators", "n_votes", "strength")
 Turns = list[dict[str, str]]
 R = TypeVar("R", Demonstration, Comparison, Feedback)
 
@@ -28,8 +30,11 @@ def trl_columns(row: Demonstration | Comparison | Feedback) -> dict[str, Any]:
     if isinstance(row, Comparison):
         likely = max(row.label_prob, 1 - row.label_prob)
         own["left"] = "chosen" if row.chosen == row.left else "rejected"
+        beside: dict[str, Any] = {"attribute": row.attribute, "source": row.source, "id": row.id}
+        if row.margin is not None:
+            beside["margin"] = row.margin
         sides = {"chosen": _turn(row.chosen), "rejected": _turn(row.rejected)}
-        return {"prompt": asked, **sides, "label_prob": likely, OWN: own}
+        return {"prompt": asked, **sides, "label_prob": likely, **beside, OWN: own}
     label = {"label": row.label_prob >= 0.5, "label_prob": row.label_prob} if isinstance(row, Feedback) else {}
     return {"prompt": asked, "completion": _turn(row.answer), **label, OWN: own}
 
@@ -70,7 +75,8 @@ def exported_comparison(cells: Mapping[str, Any]) -> Iterator[Comparison]:
 def _unchanged(cells: Mapping[str, Any], build: Callable[[dict[str, Any]], R]) -> R:
     """The record, if writing it gives these cells again: a label that was changed in one place is never guessed."""
     try:
-        row = build(dict(cells[OWN]))
+        # Parquet fills a field that some rows lack with None.
+        row = build({name: value for name, value in dict(cells[OWN]).items() if value is not None})
         if all(cells.get(name) == value for name, value in trl_columns(row).items()):
             return row
     except (KeyError, TypeError, ValueError) as error:

@@ -15,9 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
-from alidade.digest import digest_of
 from alidade.errors import DataError, UsageError
-from alidade.preferences.columns import BadRow, text_of
+from alidade.preferences.columns import BadRow, conversation_id, text_of
 from alidade.preferences.comparisons import COMPARISONS, Pair
 from alidade.preferences.demonstrations import DEMONSTRATIONS, Answered
 from alidade.preferences.layout import Format
@@ -25,7 +24,7 @@ from alidade.preferences.prompts import PROMPTS, Asked
 from alidade.preferences.rankings import PAIRED, RANKINGS, Ranked
 from alidade.preferences.tables import Row, rows_of, stem_of
 from alidade.preferences.unpaired import FEEDBACK, Judged
-from alidade.records import Attribute, Comparison, Conversation, Demonstration, Feedback, Prompt, Ranking, Record
+from alidade.records import Attribute, Comparison, Demonstration, Feedback, Prompt, Ranking, Record
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -167,11 +166,6 @@ def read_prompts(path: Path | str, fmt: str = AUTO, *, allow_dropped: float = 0.
     return loaded
 
 
-def conversation_id(conversation: Conversation) -> str:
-    """A short name that only equal conversations share."""
-    return digest_of([[message.role, message.text] for message in conversation.messages])[:16]
-
-
 def _comparison(pair: Pair | Comparison, name: str) -> Comparison:
     if isinstance(pair, Comparison):
         return pair
@@ -199,11 +193,13 @@ def _ranking(item: Ranked, name: str) -> Ranking:
     if len(set(answers)) < len(answers):
         raise BadRow("equal answers")
     return Ranking(
-        id=f"{conversation_id(item.prompt)}/{name}",
+        id=item.id or f"{conversation_id(item.prompt)}/{name}",
         prompt=item.prompt,
         answers=answers,
         ranks=item.ranks,
+        annotator=item.annotator,
         attribute=_attribute(item.attribute),
+        guideline=item.guideline,
     )
 
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import csv
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from alidade.store.rows import each_row, read_json
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".parquet")
 KINDS_HINT = f"files that can be read end in {', '.join(SUFFIXES)}"
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,32 @@ class Row:
     values: Mapping[str, Any]
 
 
-def rows_of(path: Path) -> Iterator[Row]:
-    """The rows of a file, in order; blank lines are skipped.
+def rows_of(path: Path, *, allow_nan: bool = False) -> Iterator[Row]:
+    """The rows of a file, in order; blank lines are skipped. NaN in JSON lines is refused, unless it is allowed.
 
     Raises:
         DataError: when the file does not exist, is of an unknown kind, is damaged, or a row is not a JSON object.
     """
     _check_file(path)
-    read: Callable[[Path], Iterator[Row]] = _parquet_rows if path.suffix == ".parquet" else _json_rows
-    yield from read(path)
+    yield from _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path, allow_nan)
+
+
+def delimited_rows(path: Path) -> Iterator[Row]:
+    """The rows of a CSV or TSV file with a line of names; every cell is text.
+
+    Raises:
+        DataError: when the file cannot be read or a row has more cells than there are names.
+    """
+    csv.field_size_limit(1 << 30)  # an answer may be longer than the 128 KiB of csv's default
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, values in enumerate(csv.DictReader(file, delimiter=DELIMITERS[path.suffix]), start=1):
+                where = f"{path}: row {number}"
+                if None in values:
+                    raise DataError("more cells than columns", where=where, hint="quote cells that hold the delimiter")
+                yield Row(number, where, values)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot be read: {error}", where=str(path), hint="give a CSV or TSV file in UTF-8") from error
 
 
 def stem_of(path: Path) -> str:
@@ -53,15 +73,29 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
+def _json_rows(path: Path, allow_nan: bool) -> Iterator[Row]:
     if path.suffix == ".json" and _first_byte(path) == b"[":
         for number, value in enumerate(read_json(path), start=1):
             where = f"{path}: item {number}"
             yield Row(number, where, _object(value, where))
         return
-    for number, value in each_row(path):
+    if path.suffix == ".json" and _is_one_document(path):
+        yield Row(1, str(path), _object(read_json(path), str(path)))
+        return
+    for number, value in each_row(path, allow_nan=allow_nan):
         where = f"{path}:{number}"
         yield Row(number, where, _object(value, where))
+
+
+def _is_one_document(path: Path) -> bool:
+    """Whether an object goes on below its first line: not JSON lines."""
+    with path.open("rb") as file:
+        first = next((line for line in file if line.strip()), b"")
+    try:
+        json.loads(first)
+    except ValueError:
+        return first.lstrip().startswith(b"{")
+    return False
 
 
 def _first_byte(path: Path) -> bytes:

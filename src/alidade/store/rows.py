@@ -28,17 +28,17 @@ def read_rows(path: Path, record: type[R]) -> list[R]:
     return [_record(value, record, f"{path}:{line}") for line, value in each_row(path)]
 
 
-def each_row(path: Path) -> Iterator[tuple[int, Any]]:
+def each_row(path: Path, *, allow_nan: bool = False) -> Iterator[tuple[int, Any]]:
     """(line number from 1, JSON value) of a JSONL file.
 
     Raises:
-        DataError: with file:line, for a row that is not JSON or holds NaN, and for a file that cannot be read.
+        DataError: with file:line, for a row that is not JSON or (unless allowed) holds NaN, and for a file that cannot be read.
     """
     try:
         with _open(path) as file:
             for line, raw in enumerate(file, start=1):
                 if raw.strip():
-                    yield line, _value(raw, f"{path}:{line}")
+                    yield line, _value(raw, f"{path}:{line}", allow_nan=allow_nan)
     except FileNotFoundError as error:
         raise DataError("no such file", where=str(path), hint="check the path; it is relative to here") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -93,6 +93,11 @@ def write_json(path: Path, value: Any) -> None:
     _write(path, [text.encode("utf-8") + b"\n"])
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, atomically, line ends as they are."""
+    _write(path, [text.encode("utf-8")])
+
+
 def explain_invalid(error: ValidationError) -> str:
     """What pydantic found wrong, in one line a person can act on."""
     first = error.errors()[0]
@@ -134,9 +139,9 @@ def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a number here")
 
 
-def _value(raw: bytes, where: str) -> Any:
+def _value(raw: bytes, where: str, *, allow_nan: bool = False) -> Any:
     try:
-        return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+        return json.loads(raw.decode("utf-8-sig"), parse_constant=None if allow_nan else _refuse)
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=where, hint="save the file as UTF-8") from error
     except json.JSONDecodeError as error:
