@@ -23,7 +23,7 @@ from alidade.records import Choice, Estimate, Record, Vote
 from alidade.stats import proportion
 
 ODDS_RATIO = 3.0
-RUN_LENGTH = 5000
+RUN_LENGTH = 20_000
 THRESHOLD = log(RUN_LENGTH)
 START = 40  # trials that set the annotator's own rate, with the pool's counted as `PRIOR` more
 PRIOR = 20

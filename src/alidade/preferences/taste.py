@@ -1,7 +1,7 @@
 """Disagreement that is taste and not error: answers on which reliable annotators split, and what their sides have in common.
 
-An annotator is reliable who passes trials better than a coin: gold pairs got right, repeats answered as before, and the choice of
-others (two or more) who were of one mind. A pair of answers is contested where `LEAST_A_SIDE` reliable annotators or more are
+An annotator is reliable who passes trials better than a coin: gold pairs got right, repeats answered as before, and the choice that
+others (two or more) made nearly all. A pair of answers is contested where `LEAST_A_SIDE` reliable annotators or more are
 on each side. A dimension predicts the split as far as people's choices on *other* prompts tell theirs on contested ones: who picks
 longer answers elsewhere should pick the longer one here. A lean that all share predicts no split.
 """
@@ -22,6 +22,7 @@ from alidade.stats import clustered_proportion, wilson_interval
 
 LEAST_TRIALS = 10
 LEAST_A_SIDE = 2
+NEARLY_ALL = 0.8
 EXAMPLES = 5
 ATTRIBUTE = "attribute"
 SIGNS: Mapping[Choice, int] = {"left": 1, "right": -1, "tie": 0}
@@ -99,9 +100,9 @@ def reliable(votes: Sequence[Vote], gold: Mapping[Pair, Choice]) -> set[str]:
     trials: dict[str, list[bool]] = defaultdict(list)
     for poll in polls(votes).values():
         for name, choice in poll.items():
-            others = {said for other, said in poll.items() if other != name}
-            if len(poll) > 2 and len(others) == 1:
-                trials[name].append(choice in others)
+            others = Counter(said for other, said in poll.items() if other != name)
+            if len(poll) > 2 and max(others.values()) >= NEARLY_ALL * (len(poll) - 1):
+                trials[name].append(others[choice] == max(others.values()))
     for name, own in by_annotator(votes).items():
         trials[name] += right_on_gold(own, gold)
     for repeat in repeats_of(votes):
