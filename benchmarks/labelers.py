@@ -122,7 +122,7 @@ def raters(data: Path, name: str, columns: tuple[str, ...]) -> dict[str, dict[st
     """What annotators said of themselves."""
     found = {}
     for row in rows(data / "annotators" / f"{name}_raters.jsonl.gz"):
-        told = {column: str(row[column]) for column in columns if row[column] not in (None, "", "DATA_EXPIRED")}
+        told = {column: str(row[column]) for column in columns if row[column] not in (None, "", "DATA_EXPIRED", "nan")}
         found[row["annotator"]] = told
     return found
 
@@ -180,7 +180,9 @@ SETS: Mapping[str, Callable[[Path], Set]] = {
     "sarcasm": sarcasm,
     "md_agreement": lambda data: yes_or_no(data, "md_agreement", labelled("id", lambda value: int(value) == 1)),
     "convabuse": lambda data: yes_or_no(
-        data, "convabuse", lambda row: iter([(row["example"], row["annotator"], row["severity"] < 0)])
+        data,
+        "convabuse",
+        lambda row: iter([(f"{row['conv_id']}/{row['agent']}/{row['user']}", row["annotator"], row["severity"] < 0)]),
     ),
 }
 

@@ -35,7 +35,8 @@ def everything():
 def made(tmp_path_factory):
     votes, gold = everything()
     hostile = ROWS[0].model_copy(update={"answers": (Completion(text=HOSTILE), Completion(text="b"))})
-    votes = [vote.model_copy(update={"annotator": HOSTILE}) if vote.annotator == "a007" else vote for vote in votes]
+    name = HOSTILE.encode("utf-16", "surrogatepass").decode("utf-16")
+    votes = [vote.model_copy(update={"annotator": name}) if vote.annotator == "a007" else vote for vote in votes]
     report = labelers_report(votes, [hostile, *ROWS[1:]], gold=gold, groups=GROUPS)
     page = write_labelers_page(report, tmp_path_factory.mktemp("labelers") / "report.html")
     return report, page

@@ -1,9 +1,9 @@
 """Drift: an annotator who begins to miss more often, by a CUSUM of Bernoulli trials.
 
 A trial is a vote, missed where it is not what the reference label says (gold, or most of the others). Each adds its log-likelihood
-ratio between `ODDS_RATIO` times the odds of a miss and the annotator's own rate at the start; sums below 0 start again at 0, and
-one over log(`RUN_LENGTH`) is an alarm. An annotator who does not drift gives one false alarm in `RUN_LENGTH` trials on average at
-most, if the rate at the start is known.
+ratio between `ODDS_RATIO` times the odds of a miss and the reference; sums below 0 start again at 0, and one over
+log(`RUN_LENGTH`) is an alarm. Who misses no oftener than the reference gives one false alarm in `RUN_LENGTH` trials on average at
+most. The reference is the upper end of what the annotator's rate over the first `START` trials may be: nine in ten are below it.
 
 Source: M. R. Reynolds, Z. G. Stoumbos 1999, A CUSUM chart for monitoring a proportion when inspecting continuously, J. Quality
     Technology 31:87-108; G. Lorden 1971, Procedures for reacting to a change in distribution, Annals of Mathematical Statistics
@@ -20,22 +20,23 @@ from alidade.preferences.acts import by_annotator, in_order, polls, with_others
 from alidade.preferences.agreement import right_on_gold
 from alidade.preferences.tally import Pair
 from alidade.records import Choice, Estimate, Record, Vote
-from alidade.stats import proportion
+from alidade.stats import proportion, wilson_interval
 
 ODDS_RATIO = 3.0
-RUN_LENGTH = 20_000
+RUN_LENGTH = 5000
 THRESHOLD = log(RUN_LENGTH)
-START = 40  # trials that set the annotator's own rate, with the pool's counted as `PRIOR` more
+START = 40  # trials that set the annotator's own rate, with `PRIOR` more at the pool's
 PRIOR = 20
 LEAST_AFTER = 20  # trials to watch, for a chart at all
-_RATES = (0.02, 0.5)  # what a rate at the start is kept within
+DOUBT = 0.8  # level of the interval whose upper end is the reference
+HIGHEST = 0.5
 
 
 class Chart(Record):
     """One annotator's CUSUM over the trials after the start.
 
     `alarm` is the trial (1 the first one watched) at which `path` first passes the threshold, `since` where it began to rise;
-    `before` and `after` are the shares missed up to there and from there, the latter picked because it is high.
+    `before` (the start not counted) and `after` are the shares missed up to there and from there, the latter picked for being high.
     """
 
     annotator: str
@@ -92,8 +93,9 @@ def _charts(
 
 
 def _reference(start: Sequence[bool], pool: float) -> float:
-    rate = (sum(start) + PRIOR * pool) / (len(start) + PRIOR)
-    return min(max(rate, _RATES[0]), _RATES[1])
+    """The upper end of what the rate may be: too low a one would name people who never changed."""
+    highest = wilson_interval(sum(start) + PRIOR * pool, len(start) + PRIOR, level=DOUBT)[1]
+    return min(highest, HIGHEST)
 
 
 def chart(annotator: str, against: Literal["gold", "others"], misses: Sequence[bool], reference: float) -> Chart:

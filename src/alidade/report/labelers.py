@@ -21,6 +21,7 @@ from alidade.preferences.sensitivity import Sensitivities, sensitivities
 from alidade.preferences.tally import Pair
 from alidade.preferences.taste import Taste, taste
 from alidade.records import Candidates, Choice, Estimate, Record, Vote
+from alidade.report.words import visible
 from alidade.stats import clustered_proportion, proportion
 from alidade.store import write_json
 from alidade.store.store import explaining_full_disk
@@ -51,7 +52,7 @@ class Labeler(Record):
 
 
 class Shown(Record):
-    """What an example shows: the prompt's last turn and the two answers."""
+    """What an example shows: the prompt's last turn and the two answers, invisible characters spelt out."""
 
     asked: str
     left: str
@@ -181,9 +182,9 @@ def _examples(found: Taste, candidates: Sequence[Candidates]) -> dict[str, Shown
     splits = [split for dimension in found.dimensions for split in dimension.examples]
     return {
         example_key(split.prompt_id, split.left, split.right): Shown(
-            asked=asked[split.prompt_id].prompt.conversation.last_user_text,
-            left=asked[split.prompt_id].answers[split.left].text,
-            right=asked[split.prompt_id].answers[split.right].text,
+            asked=visible(asked[split.prompt_id].prompt.conversation.last_user_text),
+            left=visible(asked[split.prompt_id].answers[split.left].text),
+            right=visible(asked[split.prompt_id].answers[split.right].text),
         )
         for split in splits
     }

@@ -158,7 +158,7 @@ def _said(one: Chart) -> str:
             share, span = quantity(part.mean, share=True), interval(part, share=True)
             parts.append(f"{share} ({span}, n = {part.n:,}) {word}")
     start = f"began at trial {one.since:,}, seen at {one.alarm:,}; "
-    return f"{start}missed {', '.join(parts)}; {quantity(one.reference, share=True)} at the start"
+    return f"{start}missed {', '.join(parts)}; {quantity(one.reference, share=True)} expected at most"
 
 
 def _pace(report: LabelersReport) -> list[Panel]:
