@@ -14,6 +14,7 @@ Literature, by the keys used under `Source:`
 - [M47] Q. McNemar 1947, Note on the sampling error of the difference between correlated proportions or percentages,
   Psychometrika 12:153-157.
 - [H79] S. Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian J. of Statistics 6:65-70.
+- [DN03] H. A. David, H. N. Nagaraja 2003, Order Statistics, 3rd edition.
 - [G17] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger 2017, On calibration of modern neural networks, ICML.
 """
 
@@ -23,7 +24,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import comb, inf, sqrt
-from statistics import stdev
+from statistics import median, stdev
 from typing import TYPE_CHECKING
 
 from alidade.records import Estimate
@@ -150,6 +151,35 @@ def mean_estimate(values: Sequence[float], clusters: Sequence[Hashable] | None =
     low, high = bootstrap_mean(values, clusters, seed=seed)
     mean = sum(values) / len(values)
     return Estimate(mean=mean, low=min(low, mean), high=max(high, mean), n=len(values))
+
+
+def median_estimate(values: Sequence[float]) -> Estimate:
+    """A median of independent cases with the interval of order statistics, which assumes no distribution.
+
+    Of fewer than six cases even the smallest and the largest are no 95 % interval; they are the one given.
+
+    Raises:
+        ValueError: for no cases.
+
+    Source: [DN03], section 7.1: the j-th smallest and the j-th largest, j the largest with P(X < j) <= 2.5 %,
+        X ~ Binomial(n, 1/2).
+    """
+    if not len(values):
+        raise ValueError("no cases")
+    ordered, n = sorted(map(float, values)), len(values)
+    place = _median_place(n)
+    return Estimate(mean=median(ordered), low=ordered[place], high=ordered[n - 1 - place], n=n)
+
+
+def _median_place(n: int) -> int:
+    """How many cases lie below the lower end of a median's interval."""
+    from scipy.special import bdtr
+
+    low, high = 0, (n - 1) // 2  # the answer is in [low, high]
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if bdtr(middle, n, 0.5) <= 0.025 else (low, middle - 1)
+    return low
 
 
 def paired_difference(

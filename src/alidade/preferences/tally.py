@@ -57,7 +57,7 @@ def tally(
     asked = {row.prompt.id: row for row in candidates}
     groups: dict[Pair, list[Vote]] = {}
     for vote in votes:
-        groups.setdefault(_known_pair(vote, asked), []).append(vote)
+        groups.setdefault(known_pair(vote, asked), []).append(vote)
     place = {prompt_id: number for number, prompt_id in enumerate(asked)}
     comparisons: list[Comparison] = []
     dropped: Counter[str] = Counter()
@@ -81,7 +81,12 @@ def _relabelled(row: Comparison, label_prob: float) -> Comparison:
     return row.model_copy(update={"label_prob": label_prob, "tie_prob": tie_prob})
 
 
-def _known_pair(vote: Vote, asked: Mapping[str, Candidates]) -> Pair:
+def known_pair(vote: Vote, asked: Mapping[str, Candidates]) -> Pair:
+    """What a vote is about, among the prompts `asked`.
+
+    Raises:
+        DataError: when it names a prompt or an answer that does not exist.
+    """
     row = asked.get(vote.prompt_id)
     if row is None:
         raise DataError(

@@ -132,6 +132,30 @@ def curve(values: Sequence[float], label: str, rows: int) -> Markup:
     return picture(width, height, parts, said)
 
 
+def control_chart(path: Sequence[float], threshold: float, alarm: int | None, said: str) -> Markup:
+    """A CUSUM over its trials; the dashed line is the threshold, the dot where it was passed."""
+    width, height, left, right, top, bottom = 260, 132, 34, 14, 12, 112
+    highest = max(threshold, *path) * 1.05
+
+    def across(trial: int) -> float:
+        return left + (width - left - right) * (trial - 1) / max(len(path) - 1, 1)
+
+    def up(value: float) -> float:
+        return bottom - (bottom - top) * value / highest
+
+    points = " ".join(f"{across(trial):.1f},{up(value):.1f}" for trial, value in enumerate(path, start=1))
+    line = '<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+    parts = [Markup(line).format("grid", left, width - right, bottom, bottom)]
+    parts.append(Markup(line).format("ideal", left, width - right, up(threshold), up(threshold)))
+    parts += [text(left - 6, up(value) + 4, number(value, 2), "end") for value in (0.0, threshold)]
+    parts.append(Markup('<polyline class="series" points="{}"/>').format(points))
+    if alarm is not None:
+        dot = '<circle class="mark last" cx="{:.1f}" cy="{:.1f}" r="3.5"/>'
+        parts.append(Markup(dot).format(across(alarm), up(path[alarm - 1])))
+    parts += [text(left, height - 2, "1", "start"), text(width - right, height - 2, f"{len(path):,}", "end")]
+    return picture(width, height, parts, said)
+
+
 def thinned(values: Sequence[float], most: int = 120) -> list[float]:
     """At most `most` values: means over equal stretches, the last one whole, so that noise does not hide the course."""
     if len(values) <= most:

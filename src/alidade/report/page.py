@@ -118,7 +118,7 @@ def wins(evidence: Evidence) -> list[Panel]:
     """Answers of two models weighed by the reward model."""
     names = list(dict.fromkeys(name for found in evidence.wins.values() for name in found))
     return [
-        _estimates_panel(
+        estimates_panel(
             measure_words(name),
             [(pair, "last", found[name]) for pair, found in evidence.wins.items() if name in found],
         )
@@ -137,7 +137,7 @@ def reward_checks(reward: Mapping[str, Any]) -> list[Panel]:
             if isinstance(check, dict) and is_estimate(check.get(rule))
         ]
         if found:
-            panels.append(_estimates_panel(MeasureWords(label, _COUNTED.get(name, PAIRS)), found))
+            panels.append(estimates_panel(MeasureWords(label, _COUNTED.get(name, PAIRS)), found))
     return panels
 
 
@@ -145,7 +145,7 @@ def reward_slices(reward: Mapping[str, Any]) -> list[Panel]:
     """The reward model's accuracy on held-out comparisons by kind of pair."""
     found = reward.get("slices") or {}
     return [
-        _estimates_panel(
+        estimates_panel(
             MeasureWords(f"By {kind}"), [(part, "last", Estimate.model_validate(one)) for part, one in parts.items()]
         )
         for kind, parts in found.items()
@@ -170,29 +170,10 @@ def lost_rows(counts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
     return rows
 
 
-def _everywhere(columns: Sequence[Column], name: str) -> bool:
-    return bool(columns) and all(name in column.measures for column in columns)
-
-
-def _measures(column: Column, greedy: bool) -> Mapping[str, Estimate]:
-    return column.greedy if greedy else column.measures
-
-
-def _panel(evidence: Evidence, name: str, *, greedy: bool = False) -> Panel:
-    columns = evidence.columns
-    found = [
-        (column.name, figures.mark_of(place, len(columns)), _measures(column, greedy)[name])
-        for place, column in enumerate(columns)
-        if name in _measures(column, greedy)
-    ]
-    tests = {} if greedy else {c.after: test for c in evidence.changes for test in c.tests if test.measure == name}
-    words = measure_words(name, [estimate for _, _, estimate in found])
-    return _estimates_panel(words, found, tests)
-
-
-def _estimates_panel(
+def estimates_panel(
     words: MeasureWords, found: Sequence[tuple[str, str, Estimate]], tests: Mapping[str, PairedTest] | None = None
 ) -> Panel:
+    """Named estimates of one measure, each with its mark, on one axis; a test says how a lane differs from the one before."""
     share = words.is_share
     axis = figures.axis_of([estimate for _, _, estimate in found], share=share)
     lanes = []
@@ -213,6 +194,26 @@ def _estimates_panel(
     better = "lower is better" if words.better == "less" else ""
     ticks = tuple(quantity(value, share=share) for value in (axis.low, (axis.low + axis.high) / 2, axis.high))
     return Panel(words.label, words.counts, better, lanes, ticks)
+
+
+def _everywhere(columns: Sequence[Column], name: str) -> bool:
+    return bool(columns) and all(name in column.measures for column in columns)
+
+
+def _measures(column: Column, greedy: bool) -> Mapping[str, Estimate]:
+    return column.greedy if greedy else column.measures
+
+
+def _panel(evidence: Evidence, name: str, *, greedy: bool = False) -> Panel:
+    columns = evidence.columns
+    found = [
+        (column.name, figures.mark_of(place, len(columns)), _measures(column, greedy)[name])
+        for place, column in enumerate(columns)
+        if name in _measures(column, greedy)
+    ]
+    tests = {} if greedy else {c.after: test for c in evidence.changes for test in c.tests if test.measure == name}
+    words = measure_words(name, [estimate for _, _, estimate in found])
+    return estimates_panel(words, found, tests)
 
 
 def _change(test: PairedTest | None, words: MeasureWords) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,16 @@ def write_report(run_folder: Path) -> Path:
     text = render(evidence)
     with explaining_full_disk(run_folder):
         write_json(run_folder / "summary.json", summary_of(evidence))
-        return _write(run_folder / "report.html", text)
+        return write_page(run_folder / "report.html", text)
 
 
 def render(evidence: Evidence) -> str:
     """The page as text. Whatever a model or a user wrote is escaped, and its invisible characters are spelt out."""
+    return filled("report.html", _shown(evidence))
+
+
+def filled(template: str, shown: Mapping[str, Any]) -> str:
+    """One of the templates with what it shows; plain text is escaped and made visible."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -46,7 +52,7 @@ def render(evidence: Evidence) -> str:
         finalize=_safe,
     )
     environment.filters |= {"duration": duration, "number": number}
-    return environment.get_template("report.html").render(**_shown(evidence))
+    return environment.get_template(template).render(**shown)
 
 
 def _shown(evidence: Evidence) -> dict[str, Any]:
@@ -84,7 +90,8 @@ def _safe(value: Any) -> Any:
     return visible(value) if type(value) is str else value
 
 
-def _write(path: Path, text: str) -> Path:
+def write_page(path: Path, text: str) -> Path:
+    """Write a page at once or not at all, and return where it is."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
