@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from alidade.pipeline import Event
+    from alidade.preferences.votebook import Votebook
 
 LINE_EVERY_SECONDS = 10.0
 _PLAIN_WIDTH = 120
@@ -177,3 +178,12 @@ def progress_line(tracker: _LineTracker, now: float) -> str:
     label, done, total, unit, rate = tracker.at(now)
     left = f", {seconds_in_words((total - done) / rate)} left" if rate > 0 and total > done else ""
     return f"{label}: {done}/{total} {unit}, {rate:.1f} {unit}/s{left}"
+
+
+@contextmanager
+def opened(book: Votebook) -> Generator[Votebook]:
+    """A votebook, closed when this is left."""
+    try:
+        yield book
+    finally:
+        book.close()

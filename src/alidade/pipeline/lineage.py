@@ -70,6 +70,18 @@ def explain(store: Store, asked: str) -> Explanation:
     return Explanation(asked, tuple(rows), tuple(walk_up(store, manifest) for manifest in ends.values()))
 
 
+def newest_of_kind(store: Store, kind: str) -> Manifest:
+    """The newest manifest of an artifact of this kind.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    found = next((manifest for manifest in _newest(store) if manifest.kind == kind), None)
+    if found is None:
+        raise UsageError(f"no stage of this run made {kind}", where=str(store.root))
+    return found
+
+
 def resolve(store: Store, asked: str) -> Manifest:
     """The newest manifest with this stage name, or this digest or key, of which a prefix is enough.
 

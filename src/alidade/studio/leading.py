@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from typing import Annotated, get_args
 
@@ -12,8 +11,7 @@ from fastapi.responses import Response
 from sqlalchemy import update
 
 from alidade.errors import NotAllowed, UsageError
-from alidade.preferences.votebook.chain import verify
-from alidade.preferences.votebook.collect import Collected, collect, groups_of
+from alidade.preferences.votebook.export import export_files
 from alidade.preferences.votebook.people import Role, everyone, invite, set_person
 from alidade.preferences.votebook.progress import queues_progress, shares
 from alidade.preferences.votebook.queues import guideline_text, newest_guideline, publish_guideline, queue_named
@@ -95,29 +93,9 @@ def open_or_close(
 @leading.get("/export/{queue}")
 def export(book: Book, visit: Lead, queue: str) -> Response:
     """All that was said in a queue, as a zip of JSON lines."""
-    queue_named(book, queue)
-    checked = verify(book)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in export_files(collect(book, queue)).items():
+        for name, text in export_files(book, queue).items():
             archive.writestr(name, text)
-        archive.writestr("groups.json", json.dumps(groups_of(everyone(book)), indent=1))
-        archive.writestr(
-            "chain.json", json.dumps({"events": checked.events, "head": checked.head, "fault": checked.fault})
-        )
     headers = {"Content-Disposition": 'attachment; filename="votes.zip"'}
     return Response(packed.getvalue(), media_type="application/zip", headers=headers)
-
-
-def export_files(found: Collected) -> dict[str, str]:
-    """What a queue's export holds, by file name."""
-    rows = {
-        "votes.jsonl": found.votes,
-        "rankings.jsonl": found.rankings,
-        "demonstrations.jsonl": found.demonstrations,
-        "repeats.jsonl": found.repeats,
-        "checks.jsonl": found.checks,
-    }
-    lines = {name: "".join(f"{row.model_dump_json()}\n" for row in kept) for name, kept in rows.items() if kept}
-    about = {"gold": found.gold, "skipped": found.skipped, "flagged": found.flagged}
-    return lines | {"about.json": json.dumps(about, indent=1, ensure_ascii=False)}

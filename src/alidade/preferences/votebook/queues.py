@@ -148,6 +148,12 @@ def queue_named(book: Votebook, name: str) -> tuple[int, QueueSettings]:
     return row.id, QueueSettings.model_validate(row.settings)
 
 
+def queues_in(book: Votebook) -> list[str]:
+    """The names of all queues."""
+    with book.reading() as connection:
+        return list(connection.scalars(sa.select(queues.c.name).order_by(queues.c.name)))
+
+
 def _of_prompt(row: Candidates, task: TaskKind, model: str) -> Iterator[Item]:
     usable = [
         Answer(number=number, text=answer.text, model=model)

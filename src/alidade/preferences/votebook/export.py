@@ -1,0 +1,99 @@
+"""A queue as files: the votes, the answers they are about, and what measures the people who gave them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from alidade.errors import UsageError
+from alidade.preferences.votebook.chain import verify
+from alidade.preferences.votebook.collect import collect, groups_of
+from alidade.preferences.votebook.database import Votebook
+from alidade.preferences.votebook.people import everyone
+from alidade.preferences.votebook.queues import Content, queue_named
+from alidade.preferences.votebook.schema import items
+from alidade.records import Candidates, Completion, Prompt, Record
+
+
+def export_files(book: Votebook, queue: str) -> dict[str, str]:
+    """The text of each file of a queue's export, by name; `rows.jsonl` are the votes, `answers.jsonl` what they are about.
+
+    `repeats.jsonl` and `checks.jsonl` (votes on gold) measure people and are no labels; `chain.json` is the end of the chain.
+
+    Raises:
+        NotFound: when there is no such queue.
+    """
+    number, settings = queue_named(book, queue)
+    found, checked = collect(book, queue), verify(book)
+    contents = _contents(book, number)
+    rows = {
+        "rows.jsonl": found.votes,
+        "rankings.jsonl": found.rankings,
+        "demonstrations.jsonl": found.demonstrations,
+        "repeats.jsonl": found.repeats,
+        "checks.jsonl": found.checks,
+    }
+    about = {
+        "about.json": {"queue": settings.model_dump(mode="json"), "skipped": found.skipped, "flagged": found.flagged},
+        "chain.json": vars(checked),
+        "gold.json": [
+            _gold(contents[key], best) for key, best in found.gold.items() if len(contents[key].answers) == 2
+        ],
+        "groups.json": groups_of(everyone(book)),
+    }
+    files = {name: _lines(kept) for name, kept in rows.items() if kept or name == "rows.jsonl"}
+    files["answers.jsonl"] = _lines(_candidates(list(contents.values())))
+    return files | {name: json.dumps(value, indent=1, ensure_ascii=False) + "\n" for name, value in about.items()}
+
+
+def write_export(book: Votebook, queue: str, out: Path) -> list[str]:
+    """Write a queue's export into a folder; the names of its files.
+
+    Raises:
+        UsageError: when the folder has files that are not of an export.
+    """
+    files = export_files(book, queue)
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()) and not (out / "chain.json").exists():
+        raise UsageError("the folder holds something else", where=str(out), hint="name a new folder")
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+    return list(files)
+
+
+def _contents(book: Votebook, queue: int) -> dict[str, Content]:
+    query = sa.select(items.c.key, items.c.content).where(items.c.queue_id == queue).order_by(items.c.id)
+    with book.reading() as connection:
+        return {row.key: Content.model_validate(row.content) for row in connection.execute(query)}
+
+
+def _candidates(contents: Sequence[Content]) -> list[Candidates]:
+    """Prompts with the answers that were shown; one that was not stands as an answer with an error, so that numbers stay true."""
+    texts: dict[str, dict[int, str]] = {}
+    prompts = {content.prompt_id: content.prompt for content in contents}
+    for content in contents:
+        texts.setdefault(content.prompt_id, {}).update({each.number: each.text for each in content.answers})
+    return [
+        Candidates(
+            prompt=Prompt(id=name, conversation=prompts[name]),
+            answers=tuple(
+                Completion(text=answers[number]) if number in answers else Completion(text="", error="not shown")
+                for number in range(max(answers) + 1)
+            ),
+        )
+        for name, answers in texts.items()
+    ]
+
+
+def _gold(content: Content, best: int) -> dict[str, Any]:
+    left, right = (answer.number for answer in content.answers)
+    choice = "left" if best == left else "right"
+    return {"prompt_id": content.prompt_id, "left": left, "right": right, "choice": choice}
+
+
+def _lines(rows: Iterable[Record]) -> str:
+    return "".join(f"{row.model_dump_json()}\n" for row in rows)
