@@ -40,7 +40,7 @@ def _templates() -> Environment:
     return made
 
 
-def page(name: str, visit: Visit | None = None, status: int = 200, **values: Any) -> HTMLResponse:
+def page(name: str, visit: Visit | None = None, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A template as a page, as `visit` sees it."""
     return HTMLResponse(_templates().get_template(f"{name}.html").render(visit=visit, **values), status)
 
