@@ -96,7 +96,8 @@ def log_in(book: Votebook, name: str, password: str) -> str:
         NotAllowed: when name and password do not belong together.
     """
     with book.reading() as connection:
-        row = connection.execute(sa.select(people).where(people.c.name == name.strip())).one_or_none()
+        known = sa.select(people).where(people.c.name == name.strip().replace("\x00", ""))
+        row = connection.execute(known).one_or_none()
     is_right = _matches(row.password if row else _NOBODY, password)
     if row is None or not is_right or not row.active:
         raise NotAllowed("name and password do not belong together")

@@ -142,7 +142,8 @@ def queue_named(book: Votebook, name: str) -> tuple[int, QueueSettings]:
         NotFound: when there is no queue of that name.
     """
     with book.reading() as connection:
-        row = connection.execute(sa.select(queues).where(queues.c.name == name)).one_or_none()
+        named = sa.select(queues).where(queues.c.name == name.replace("\x00", ""))  # PostgreSQL knows no such character
+        row = connection.execute(named).one_or_none()
     if row is None:
         raise NotFound(f"no queue is called {name}")
     return row.id, QueueSettings.model_validate(row.settings)
