@@ -8,7 +8,7 @@ PEER := .venv-peer
 PEER_READY := $(PEER)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training
+.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-labelling
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -59,6 +59,9 @@ $(PEER_READY): benchmarks/constraints-peer.txt
 
 bench-training: $(READY) $(PEER_READY)  ## Measure training speed and memory beside TRL (an hour or two)
 	$(BIN)/python -m benchmarks.training
+
+bench-labelling: $(READY)  ## Measure the labelling server under load, killed meanwhile, on SQLite and PostgreSQL
+	$(BIN)/python -m benchmarks.labelling
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

@@ -1,0 +1,1 @@
+"""The labelling server under load, and killed in the middle of it."""

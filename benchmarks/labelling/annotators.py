@@ -1,0 +1,76 @@
+"""Simulated annotators over HTTP: each asks for a task, thinks, answers, and tries again with the same key until it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+CHOICES = ("left", "right", "tie")
+
+
+@dataclass
+class Seen:
+    """What all annotators saw: acknowledged votes by (person, key), seconds until a task came, and requests that failed."""
+
+    acknowledged: dict[tuple[str, str], int] = field(default_factory=dict)
+    next_seconds: list[float] = field(default_factory=list)
+    answer_seconds: list[float] = field(default_factory=list)
+    failed: int = 0
+    refused: int = 0
+    finished: int = 0
+
+
+async def work(base: str, people: Sequence[tuple[str, str]], seconds: float, think: tuple[float, float]) -> Seen:
+    """All annotators at once, for so many seconds; each is a name and a token."""
+    seen, until = Seen(), time.monotonic() + seconds
+    limits = httpx.Limits(max_connections=len(people), max_keepalive_connections=len(people))
+    async with httpx.AsyncClient(base_url=base, limits=limits, timeout=10, trust_env=False) as client:
+        await asyncio.gather(*(_annotate(client, seen, name, token, until, think) for name, token in people))
+    return seen
+
+
+async def _annotate(
+    client: httpx.AsyncClient, seen: Seen, name: str, token: str, until: float, think: tuple[float, float]
+) -> None:
+    chance = random.Random(name)
+    headers = {"Authorization": f"Bearer {token}"}
+    await asyncio.sleep(chance.uniform(0, think[1]))
+    number = 0
+    while time.monotonic() < until:
+        asked = await _until_answered(client, seen, seen.next_seconds, "/api/v1/queues/load/next", headers, None)
+        if asked.status_code != 200:
+            seen.finished += 1
+            return
+        await asyncio.sleep(chance.uniform(*think))
+        key, number = f"{name}-{number}", number + 1
+        sent = {"kind": "pick", "choice": chance.choice(CHOICES)}
+        place = f"/api/v1/tasks/{asked.json()['id']}/answer"
+        told = await _until_answered(
+            client, seen, seen.answer_seconds, place, {**headers, "Idempotency-Key": key}, sent
+        )
+        if told.status_code == 200:
+            seen.acknowledged[name, key] = told.json()["seq"]
+        else:
+            seen.refused += 1
+
+
+async def _until_answered(
+    client: httpx.AsyncClient, seen: Seen, seconds: list[float], place: str, headers: dict[str, str], sent: Any
+) -> httpx.Response:
+    """The server's answer, however often it has to be asked; only the time of the request that was answered counts."""
+    while True:
+        began = time.monotonic()
+        try:
+            response = await client.post(place, headers=headers, json=sent)
+        except httpx.TransportError:
+            seen.failed += 1
+            await asyncio.sleep(0.3)
+            continue
+        seconds.append(time.monotonic() - began)
+        return response
