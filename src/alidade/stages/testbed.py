@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 
 from pydantic import Field
 
-from alidade.pipeline import StageContext, stage
+from alidade.pipeline import InputFolder, StageContext, stage
 from alidade.preferences import prompt_key
+from alidade.preferences.collected import collected_votes
 from alidade.records import Attribute, Candidates, Prompt, Record
 from alidade.stages.kinds import ANSWERS, DEMONSTRATIONS, PROMPTS, TEXT, VOTES
 from alidade.store import Artifact, read_rows, write_json, write_rows
@@ -95,15 +97,22 @@ class VotesConfig(Record):
     attribute: Attribute = Field(
         default="overall", description="what they look at: helpful, honest, harmless, or the answer over all"
     )
+    people: list[InputFolder] = Field(
+        default=[], description="folders of people's votes on the same answers, written by `alidade label export`"
+    )
 
 
-@stage("testbed-votes", version=1, reads={"answers": ANSWERS}, writes=VOTES, config=VotesConfig)
+@stage("testbed-votes", version=2, reads={"answers": ANSWERS}, writes=VOTES, config=VotesConfig)
 def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """Votes of simulated annotators on every pair of answers to a prompt."""
+    """Votes of simulated annotators on every pair of answers to a prompt, and of people who voted on the same answers."""
     answered = [
         row for name in ("rows.jsonl", "heldout.jsonl") for row in read_rows(inputs["answers"].path / name, Candidates)
     ]
-    write_rows(context.out / "rows.jsonl", votes(answered, config.annotators, context.seed, config.attribute))
-    write_json(
-        context.out / "annotators.json", {"simulated": True, "pool": [annotator.model_dump() for annotator in POOL]}
-    )
+    cast = votes(answered, config.annotators, context.seed, config.attribute)
+    of_people = [vote for folder in config.people for vote in collected_votes(Path(folder), answered)]
+    write_rows(context.out / "rows.jsonl", [*cast, *of_people])
+    pool = [annotator.model_dump() for annotator in POOL]
+    names = sorted({vote.annotator for vote in of_people})
+    write_json(context.out / "annotators.json", {"simulated": not of_people, "pool": pool, "people": names})
+    if of_people:
+        context.note("votes of people", len(of_people))
