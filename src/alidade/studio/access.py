@@ -1,4 +1,7 @@
-"""Who is asking, and may they: sessions and tokens, forged requests, too many requests, and what a browser is told to refuse."""
+"""Who is asking, and may they: sessions and tokens, forged requests, too many requests, and what a browser is told to refuse.
+
+What asks the database runs in a thread; the rest is `async` for that reason only: a thread each would double a request's cost.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import hmac
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, final
 from urllib.parse import urlsplit
@@ -92,12 +95,12 @@ class Visit:
     form_key: str
 
 
-def book_of(request: Request) -> Votebook:
+async def book_of(request: Request) -> Votebook:
     """The votebook that this app serves."""
     return request.app.state.book
 
 
-def limits_of(request: Request) -> Limits:
+async def limits_of(request: Request) -> Limits:
     """The limits of this app."""
     return request.app.state.limits
 
@@ -128,7 +131,7 @@ def visit(request: Request, book: Book, limits: Bounds) -> Visit:
 Visiting = Annotated[Visit, Depends(visit)]
 
 
-def genuine_visit(visiting: Visiting, form_key: Annotated[str, Form(max_length=64)] = "") -> Visit:
+async def genuine_visit(visiting: Visiting, form_key: Annotated[str, Form(max_length=64)] = "") -> Visit:
     """A visit whose form came from a page of ours.
 
     Raises:
@@ -142,10 +145,10 @@ def genuine_visit(visiting: Visiting, form_key: Annotated[str, Form(max_length=6
 Sending = Annotated[Visit, Depends(genuine_visit)]
 
 
-def visitor_with(role: Role) -> Callable[[Visit], Visit]:
+def visitor_with(role: Role) -> Callable[[Visit], Awaitable[Visit]]:
     """A visit by somebody who can do what `role` can; anybody else is refused."""
 
-    def checked(visiting: Visiting) -> Visit:
+    async def checked(visiting: Visiting) -> Visit:
         refuse_below(visiting.person, role)
         return visiting
 

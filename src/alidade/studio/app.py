@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alidade import __version__
 from alidade.errors import AlidadeError, NotFound, UsageError
@@ -19,8 +21,6 @@ from alidade.studio.labelling import labelling
 from alidade.studio.leading import leading
 from alidade.studio.pages import STATIC, static_file, told
 
-Handler = Callable[[Request], Awaitable[Response]]
-
 
 def create_app(book: Votebook, limits: Limits | None = None) -> FastAPI:
     """The studio over a votebook."""
@@ -31,26 +31,45 @@ def create_app(book: Votebook, limits: Limits | None = None) -> FastAPI:
     for router in (entrance, labelling, leading, api):
         app.include_router(router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
-    app.middleware("http")(_guarded)
+    app.add_middleware(_Guard)
     app.add_exception_handler(AlidadeError, told)
     app.add_exception_handler(RequestValidationError, _unreadable)
     return app
 
 
-async def _guarded(request: Request, handle: Handler) -> Response:
-    """Refuse what comes from other sites or is too long; tell the browser what a page may not do."""
-    try:
-        refuse_foreign(request)
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
-            raise UsageError("the request is too long", hint=f"at most {MOST_BYTES // 1024} KiB")
-        response = await handle(request)
-    except AlidadeError as error:
-        response = await told(request, error)
-    is_static = request.url.path.startswith("/static/")
-    for name, value in (HEADERS if is_static else {**HEADERS, **PRIVATE}).items():
-        response.headers.setdefault(name, value)
-    return response
+@final
+class _Guard:
+    """Refuses what comes from other sites or is too long; tells the browser what a page may not do."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request = Request(scope)
+        told_always = HEADERS if request.url.path.startswith("/static/") else {**HEADERS, **PRIVATE}
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in told_always.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            refuse_foreign(request)
+            _refuse_long(request)
+        except AlidadeError as error:
+            return await (await told(request, error))(scope, receive, send_guarded)
+        return await self._app(scope, receive, send_guarded)
+
+
+def _refuse_long(request: Request) -> None:
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > MOST_BYTES or "transfer-encoding" in request.headers:
+        raise UsageError("the request is too long", hint=f"at most {MOST_BYTES // 1024} KiB, and its length named")
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:

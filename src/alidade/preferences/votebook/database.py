@@ -35,7 +35,8 @@ class Votebook:
     def __init__(self, engine: sa.Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
-        self._turn: AbstractContextManager[Any] = Lock() if _is_sqlite(engine) else nullcontext()
+        self.writes_in_turn = engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[Any] = Lock() if self.writes_in_turn else nullcontext()
         self.now = clock
 
     @contextmanager
@@ -117,10 +118,6 @@ def _upgrade(connection: sa.Connection) -> None:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.commit()
-
-
-def _is_sqlite(engine: sa.Engine) -> bool:
-    return engine.dialect.name == "sqlite"
 
 
 def _shown(engine: sa.Engine) -> str:

@@ -28,6 +28,61 @@ REPEATED_AFTER = 10  # tasks that lie between an item and its hidden repeat, at 
 AT_ONCE = 100  # leases that one request puts back, at most
 
 
+# Built once: putting these together costs more than running them.
+_QUEUE = sa.select(queues).where(queues.c.name == sa.bindparam("name"), queues.c.open)
+_HELD_BY = (
+    sa.select(leases, items.c.content)
+    .join(items, items.c.id == leases.c.item_id)
+    .where(
+        leases.c.person_id == sa.bindparam("person"),
+        leases.c.queue_id == sa.bindparam("queue"),
+        leases.c.state == sa.bindparam("state"),
+    )
+)
+_OVER = (
+    sa.select(leases.c.id, leases.c.item_id, leases.c.purpose)
+    .where(leases.c.state == HELD, leases.c.expires_at < sa.bindparam("now"))
+    .limit(AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+_ANSWERED_BY = sa.select(sa.func.count()).where(
+    leases.c.person_id == sa.bindparam("person"),
+    leases.c.queue_id == sa.bindparam("queue"),
+    leases.c.state.in_(ANSWERED),
+)
+_WAITING = (
+    sa.select(items)
+    .where(
+        items.c.queue_id == sa.bindparam("queue"),
+        items.c.taken < items.c.target,
+        ~sa.exists().where(
+            leases.c.item_id == items.c.id,
+            leases.c.person_id == sa.bindparam("person"),
+            leases.c.purpose == "work",
+            leases.c.state != EXPIRED,
+        ),
+    )
+    .order_by(items.c.place)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_TAKE = items.update().where(items.c.id == sa.bindparam("item")).values(taken=items.c.taken + 1)
+_EARLIER = sa.select(leases.c.id, leases.c.draft).where(
+    leases.c.item_id == sa.bindparam("item"),
+    leases.c.person_id == sa.bindparam("person"),
+    leases.c.purpose == sa.bindparam("purpose"),
+)
+
+
+@dataclass(frozen=True)
+class _Queue:
+    """An open queue, as a request needs it."""
+
+    number: int
+    settings: QueueSettings
+    guideline: str
+
+
 @dataclass(frozen=True)
 class Task:
     """What a person is asked: `answers` from left to right as drawn for this person."""
@@ -52,21 +107,23 @@ def claim(book: Votebook, person: Person, queue: str) -> Task | None:
         NotAllowed: when the person is no labeler, or has not chosen to see harmful text and the queue has it.
     """
     with book.writing() as connection:
-        number, settings, guideline = _open_queue(connection, person, queue)
-        connection.execute(sa.select(people.c.id).where(people.c.id == person.id).with_for_update())
+        opened = _open_queue(connection, person, queue)
+        wait_for_turn(book, connection, person.id)
         now = book.now()
         put_back_expired(connection, now)
-        held = connection.scalar(
-            sa.select(leases.c.id).where(
-                leases.c.person_id == person.id, leases.c.queue_id == number, leases.c.state == HELD
-            )
-        )
-        key = held or _lend(connection, person, (number, settings, guideline), now)
-        if key is None:
-            return None
-        if held:
-            connection.execute(leases.update().where(leases.c.id == held).values(expires_at=now + _while(settings)))
-        return _task(connection, key)
+        mine = {"person": person.id, "queue": opened.number, "state": HELD}
+        held = connection.execute(_HELD_BY, mine).one_or_none()
+        if held is None:
+            return _lend(connection, person, opened, now)
+        lent = {**held._mapping, "expires_at": now + _while(opened.settings)}
+        connection.execute(leases.update().where(leases.c.id == held.id).values(expires_at=lent["expires_at"]))
+        return _task(opened, lent, Content.model_validate(held.content))
+
+
+def wait_for_turn(book: Votebook, connection: sa.Connection, person: int) -> None:
+    """One request of a person at a time; where all writers queue, they do so already."""
+    if not book.writes_in_turn:
+        connection.execute(sa.select(people.c.id).where(people.c.id == person).with_for_update())
 
 
 def save_draft(book: Votebook, person: Person, lease: str, draft: Mapping[str, Any]) -> None:
@@ -86,10 +143,7 @@ def save_draft(book: Votebook, person: Person, lease: str, draft: Mapping[str, A
 
 def put_back_expired(connection: sa.Connection, now: float) -> None:
     """End the leases whose time is over; their items are free again."""
-    over = sa.select(leases.c.id, leases.c.item_id, leases.c.purpose).where(
-        leases.c.state == HELD, leases.c.expires_at < now
-    )
-    for row in connection.execute(over.limit(AT_ONCE).with_for_update(skip_locked=True)).all():
+    for row in connection.execute(_OVER, {"now": now}).all():
         end_lease(connection, row, EXPIRED)
 
 
@@ -108,8 +162,8 @@ def take_again(connection: sa.Connection, lease: Any) -> bool:
     return bool(connection.execute(free.values(taken=items.c.taken + 1)).rowcount)
 
 
-def _open_queue(connection: sa.Connection, person: Person, name: str) -> tuple[int, QueueSettings, str]:
-    row = connection.execute(sa.select(queues).where(queues.c.name == name, queues.c.open)).one_or_none()
+def _open_queue(connection: sa.Connection, person: Person, name: str) -> _Queue:
+    row = connection.execute(_QUEUE, {"name": name}).one_or_none()
     if row is None:
         raise NotFound(f"no open queue is called {name}")
     settings = QueueSettings.model_validate(row.settings)
@@ -117,49 +171,32 @@ def _open_queue(connection: sa.Connection, person: Person, name: str) -> tuple[i
         raise NotAllowed("viewers do not vote")
     if settings.harmful and not person.sees_harmful:
         raise NotAllowed("this queue shows harmful text", hint="choose to see it on the page of queues")
-    return row.id, settings, row.guideline or ""
+    return _Queue(row.id, settings, row.guideline or "")
 
 
-def _lend(connection: sa.Connection, person: Person, queue: tuple[int, QueueSettings, str], now: float) -> str | None:
+def _lend(connection: sa.Connection, person: Person, queue: _Queue, now: float) -> Task | None:
     """A new lease: for what chance says the next task is for, or for work where there is no such item."""
-    number, settings, guideline = queue
-    answered = sa.select(sa.func.count()).where(
-        leases.c.person_id == person.id, leases.c.queue_id == number, leases.c.state.in_(ANSWERED)
-    )
-    done = connection.scalar(answered) or 0
+    settings = queue.settings
+    done = connection.scalar(_ANSWERED_BY, {"person": person.id, "queue": queue.number}) or 0
     drawn = purpose_of(settings.seed, person.name, done, settings.gold_share, settings.repeat_share)
     ways = {"gold": _gold, "repeat": _repeat, "work": _work}
     purposes: Sequence[Purpose] = (drawn, "work") if drawn != "work" else ("work",)
     for purpose in purposes:
-        item = ways[purpose](connection, number, person.id)
+        item = ways[purpose](connection, queue.number, person.id)
         if item is not None:
             content = Content.model_validate(item.content)
             turned = purpose == "repeat" and is_mirrored(settings.seed, item.key, person.name)
             order = shown_order(settings.seed, item.key, person.name, len(content.answers), mirrored=turned)
-            lent = {"order": list(order), "guideline": guideline, "shown_at": now, "state": HELD}
-            return _write(
-                connection, (item.id, number, person.id, purpose), lent | {"expires_at": now + _while(settings)}
-            )
+            lent = {"order": list(order), "guideline": queue.guideline, "shown_at": now, "state": HELD}
+            lent |= {"expires_at": now + _while(settings), "queue_id": queue.number}
+            return _task(queue, _write(connection, (item.id, person.id, purpose), lent), content)
     return None
 
 
 def _work(connection: sa.Connection, queue: int, person: int) -> Any:
-    seen = sa.exists().where(
-        leases.c.item_id == items.c.id,
-        leases.c.person_id == person,
-        leases.c.purpose == "work",
-        leases.c.state != EXPIRED,
-    )
-    waiting = (
-        sa.select(items)
-        .where(items.c.queue_id == queue, items.c.taken < items.c.target, ~seen)
-        .order_by(items.c.place)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    item = connection.execute(waiting).one_or_none()
+    item = connection.execute(_WAITING, {"queue": queue, "person": person}).one_or_none()
     if item is not None:
-        connection.execute(items.update().where(items.c.id == item.id).values(taken=items.c.taken + 1))
+        connection.execute(_TAKE, {"item": item.id})
     return item
 
 
@@ -190,38 +227,32 @@ def _repeat(connection: sa.Connection, queue: int, person: int) -> Any:
     return connection.execute(sa.select(items).join(old, old.c.item_id == items.c.id)).one_or_none()
 
 
-def _write(connection: sa.Connection, owner: tuple[int, int, int, Purpose], lent: Mapping[str, Any]) -> str:
-    """The lease's id; one that expired and comes back to its person keeps its id and draft."""
-    item, queue, person, purpose = owner
-    same = (leases.c.item_id == item) & (leases.c.person_id == person) & (leases.c.purpose == purpose)
-    earlier = connection.scalar(sa.select(leases.c.id).where(same))
+def _write(connection: sa.Connection, owner: tuple[int, int, Purpose], lent: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The lease as written; one that expired and comes back to its person keeps its id and draft."""
+    whose = dict(zip(("item", "person", "purpose"), owner, strict=True))
+    earlier = connection.execute(_EARLIER, whose).one_or_none()
     if earlier is not None:
-        connection.execute(leases.update().where(leases.c.id == earlier).values(**lent))
-        return earlier
-    key = secrets.token_hex(16)
-    row = {"id": key, "item_id": item, "queue_id": queue, "person_id": person, "purpose": purpose, **lent}
+        connection.execute(leases.update().where(leases.c.id == earlier.id).values(**lent))
+        return {**lent, "id": earlier.id, "draft": earlier.draft}
+    row = {"item_id": owner[0], "person_id": owner[1], "purpose": owner[2], **lent}
+    row |= {"id": secrets.token_hex(16), "draft": None, "event": None}
     connection.execute(leases.insert(), row)
-    return key
+    return row
 
 
-def _task(connection: sa.Connection, lease: str) -> Task:
-    columns = (leases, items.c.content, queues.c.name, queues.c.settings)
-    joined = (
-        sa.select(*columns).join(items, items.c.id == leases.c.item_id).join(queues, queues.c.id == leases.c.queue_id)
-    )
-    row = connection.execute(joined.where(leases.c.id == lease)).one()
-    content, settings = Content.model_validate(row.content), QueueSettings.model_validate(row.settings)
+def _task(queue: _Queue, lent: Mapping[str, Any], content: Content) -> Task:
+    settings = queue.settings
     return Task(
-        id=row.id,
-        queue=row.name,
+        id=lent["id"],
+        queue=settings.name,
         kind=settings.task,
         prompt=content.prompt,
-        answers=tuple(content.answers[place].text for place in row.order),
+        answers=tuple(content.answers[place].text for place in lent["order"]),
         attributes=settings.attributes if settings.task == "attributes" else (),
-        guideline=row.guideline,
-        shown_at=row.shown_at,
-        expires_at=row.expires_at,
-        draft=row.draft,
+        guideline=lent["guideline"],
+        shown_at=lent["shown_at"],
+        expires_at=lent["expires_at"],
+        draft=lent["draft"],
     )
 
 

@@ -26,6 +26,17 @@ SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 200
 _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash(secrets.token_urlsafe())  # checked where there is no such person, so that both take as long
 
+_OWNER = (
+    sa.select(people)
+    .join(keys)
+    .where(
+        keys.c.secret == sa.bindparam("secret"),
+        keys.c.kind == sa.bindparam("kind"),
+        keys.c.expires_at > sa.bindparam("now"),
+        people.c.active,
+    )
+)
+
 
 class Person(Record):
     """Somebody with a role; `groups` are what they say of themselves, by question."""
@@ -116,13 +127,9 @@ def new_key(book: Votebook, person_id: int, kind: KeyKind, label: str, seconds: 
 
 def owner_of(book: Votebook, secret: str, kind: KeyKind) -> Person | None:
     """Who is known by a secret, or None."""
-    found = (
-        sa.select(people)
-        .join(keys)
-        .where(keys.c.secret == _kept(secret), keys.c.kind == kind, keys.c.expires_at > book.now(), people.c.active)
-    )
+    given = {"secret": _kept(secret), "kind": kind, "now": book.now()}
     with book.reading() as connection:
-        row = connection.execute(found).one_or_none()
+        row = connection.execute(_OWNER, given).one_or_none()
     return None if row is None else _person(row)
 
 
