@@ -162,7 +162,7 @@ def _settings(name: str, given: list[str] | None) -> QueueSettings:
     from alidade.preferences.votebook.queues import QueueSettings
     from alidade.store import explain_invalid
 
-    pairs = dict(pair.partition("=")[::2] for pair in given or ())
+    pairs = {name: value for name, _, value in (pair.partition("=") for pair in given or ())}
     try:
         return QueueSettings.model_validate({"name": name, **pairs})
     except ValidationError as error:

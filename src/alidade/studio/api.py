@@ -157,4 +157,4 @@ def _acknowledged(receipt: Receipt) -> Acknowledged:
 
 
 def _said(event: Event) -> Said:
-    return Said(**vars(event) | {"body": dict(event.body)})
+    return Said.model_validate(vars(event) | {"body": dict(event.body)})

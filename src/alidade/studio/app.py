@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import final
 
 from fastapi import FastAPI, Request
@@ -88,9 +87,8 @@ def _static(name: str) -> Response:
     return PlainTextResponse(text, media_type=kind, headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
 
-def serve(book: Votebook, host: str, port: int, certificate: tuple[Path, Path] | None = None) -> None:
-    """Serve the studio until interrupted; `certificate` is a file with it and one with its key."""
+def serve(book: Votebook, host: str, port: int) -> None:
+    """Serve the studio until interrupted."""
     import uvicorn
 
-    files = {} if certificate is None else {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
-    uvicorn.run(create_app(book), host=host, port=port, log_level="warning", server_header=False, **files)
+    uvicorn.run(create_app(book), host=host, port=port, log_level="warning", server_header=False)

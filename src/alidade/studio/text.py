@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import nh3
@@ -44,17 +45,13 @@ def differences(left: str, right: str) -> tuple[Markup, Markup]:
     if max(map(len, words)) > 2 * LONGEST_DIFF:
         return plain(left), plain(right)
     blocks = difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes()
-    sides = (("del", words[0], 1), ("ins", words[1], 3))
-    marked = [
-        Markup("").join(
-            _marked("".join(own[block[at] : block[at + 1]]), "" if block[0] == "equal" else tag) for block in blocks
-        )
-        for tag, own, at in sides
-    ]
-    return marked[0], marked[1]
+    before = [_marked(words[0][start:end], "" if tag == "equal" else "del") for tag, start, end, _, _ in blocks]
+    after = [_marked(words[1][start:end], "" if tag == "equal" else "ins") for tag, _, _, start, end in blocks]
+    return Markup("").join(before), Markup("").join(after)
 
 
-def _marked(text: str, tag: str) -> Markup:
+def _marked(words: Sequence[str], tag: str) -> Markup:
+    text = "".join(words)
     if not text.strip() or not tag:
         return escape(text)
     return Markup(f"<{tag}>{{}}</{tag}>").format(text)

@@ -13,7 +13,7 @@ from alidade.preferences.votebook.chain import Event, read_events
 from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.queues import Content
 from alidade.preferences.votebook.schema import items, queues
-from alidade.records import Attribute, Demonstration, RankingVote, Vote
+from alidade.records import Demonstration, RankingVote, Vote
 
 CAST = frozenset({"pick", "picks", "order", "best", "edit", "skip"})
 
@@ -83,12 +83,13 @@ def _sort(found: Collected, purpose: str, votes: Sequence[Vote | RankingVote]) -
 
 
 def _votes(event: Event, content: Content, act: Submission) -> Iterator[Vote | RankingVote]:
-    order, about = event.body["order"], _about(event, content)
+    order: list[int] = event.body["order"]
+    about = _about(event, content)
     if isinstance(act, Pick):
         yield Vote(**about, left=order[0], right=order[1], choice=act.choice, strength=act.strength)
     elif isinstance(act, Picks):
         for attribute, choice in act.choices.items():
-            named = about | {"id": f"{about['id']}.{attribute}", "attribute": attribute}
+            named: dict[str, Any] = about | {"id": f"{about['id']}.{attribute}", "attribute": attribute}
             yield Vote(**named, left=order[0], right=order[1], choice=choice)
     elif isinstance(act, Order):
         yield RankingVote(**about, shown=tuple(order), ranks=act.ranks)
@@ -98,12 +99,10 @@ def _votes(event: Event, content: Content, act: Submission) -> Iterator[Vote | R
 
 
 def _about(event: Event, content: Content) -> dict[str, Any]:
-    overall: Attribute = "overall"
     return {
         "id": f"{event.body['queue']}/{event.seq}",
         "prompt_id": content.prompt_id,
         "annotator": event.person,
-        "attribute": overall,
         "guideline": event.body["guideline"],
         "seconds": event.body["seconds"],
         "at": event.at,

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.event import listens_for
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from alidade.errors import StoreError, UsageError
@@ -83,7 +84,7 @@ def _engine(url: str) -> sa.Engine:
             return _sqlite(parsed)
         if parsed.get_backend_name() == "postgresql":
             return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=20, max_overflow=20)
-    except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
+    except (ArgumentError, ModuleNotFoundError) as error:
         raise UsageError(
             f"not a database URL: {error}", hint="postgresql://USER@HOST/NAME, or a file's name"
         ) from error
@@ -98,13 +99,13 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     else:
         engine = sa.create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
 
-    @sa.event.listens_for(engine, "connect")
+    @listens_for(engine, "connect")
     def connected(raw: Any, _record: Any) -> None:
         raw.isolation_level = None  # transactions begin where we say so, and not before the first write
         for pragma in PRAGMAS:
             raw.execute(f"PRAGMA {pragma}")
 
-    @sa.event.listens_for(engine, "begin")
+    @listens_for(engine, "begin")
     def begun(connection: sa.Connection) -> None:
         reads = connection.get_execution_options().get(READ_ONLY)
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

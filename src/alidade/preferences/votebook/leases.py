@@ -229,7 +229,7 @@ def _repeat(connection: sa.Connection, queue: int, person: int) -> Any:
 
 def _write(connection: sa.Connection, owner: tuple[int, int, Purpose], lent: Mapping[str, Any]) -> Mapping[str, Any]:
     """The lease as written; one that expired and comes back to its person keeps its id and draft."""
-    whose = dict(zip(("item", "person", "purpose"), owner, strict=True))
+    whose: dict[str, Any] = dict(zip(("item", "person", "purpose"), owner, strict=True))
     earlier = connection.execute(_EARLIER, whose).one_or_none()
     if earlier is not None:
         connection.execute(leases.update().where(leases.c.id == earlier.id).values(**lent))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from alidade.preferences.votebook.database import Votebook
@@ -117,6 +119,6 @@ def _unbroken(now: float, times: list[float]) -> float:
     return now - began
 
 
-def _pairs(book: Votebook, query: sa.Select[tuple[int, int]]) -> list[tuple[int, int]]:
+def _pairs(book: Votebook, query: sa.Executable) -> list[tuple[Any, ...]]:
     with book.reading() as connection:
-        return [(row[0], row[1]) for row in connection.execute(query)]
+        return [tuple(row) for row in connection.execute(query)]
