@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from tests.conftest import fresh_database
 
 from alidade.errors import Conflict, LeaseLost, NotAllowed, NotFound, UsageError
 from alidade.preferences.votebook.acts import Best, Edit, Order, Pick, Picks, Skip, read_submission
@@ -376,6 +377,29 @@ def test_many_people_at_once_lose_no_vote_and_get_no_item_too_often(book):
     progress = queues_progress(book)[0]
     assert len(given) == len(collect(book, "q").votes) == progress.done == progress.wanted
     assert verify(book) == verify(book, given[0][2].hash)
+
+
+def test_a_task_that_runs_out_while_it_is_answered_is_not_lent_to_somebody_else(postgres_server, clock):
+    """Two servers on one database: while ada's answer is being written, bob asks for a task, and hers has just run out."""
+    address = fresh_database(postgres_server)
+    other = open_votebook(address, clock)
+    queue(other, candidates(1), lease_minutes=1)
+    ada, bob = person(other), person(other, "bob")
+    offered = []
+
+    def interrupting():
+        if clock.at > task.expires_at and not offered:
+            offered.append(claim(other, bob, "q"))
+        return clock.at
+
+    task = claim(other, ada, "q")
+    book = open_votebook(address, interrupting)
+    clock.at += 61
+    cast(book, ada, task.id, Pick(choice="left"), "1")
+    assert offered == [None]
+    assert claim(other, bob, "q") is None
+    book.close()
+    other.close()
 
 
 def test_an_invitation_works_once_and_for_a_week(book, clock):

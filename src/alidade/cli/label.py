@@ -73,15 +73,11 @@ def serve(
 @app.command("invite")
 def invite_one(where: WhereArgument, role: Annotated[str, typer.Option("--role")] = "labeler") -> None:
     """Print the end of a link by which one person can join, within seven days."""
-    from typing import get_args
+    from alidade.preferences.votebook.people import invite, role_named
 
-    from alidade.preferences.votebook.people import Role, invite
-
-    known: dict[str, Role] = {each: each for each in get_args(Role)}
-    if role not in known:
-        raise UsageError(f"there is no role {role!r}", hint=f"one of {', '.join(known)}")
+    known = role_named(role)
     with terminal.opened(book_at(where)) as book:
-        typer.echo(f"/join/{invite(book, known[role])}")
+        typer.echo(f"/join/{invite(book, known)}")
 
 
 @app.command("verify")

@@ -66,9 +66,10 @@ def task(book: Book, visit: Visiting, queue: str, note: str = "") -> Response:
     pace = sitting(book, visit.person, queue)
     longest = HARMFUL_BREAK_AFTER if settings.harmful else BREAK_AFTER
     shown = {"queue": queue, "pace": pace, "needs_break": pace.seconds > longest, "note": NOTES.get(note, "")}
+    shown |= {"key": secrets.token_urlsafe(16)}
     if asked is None:
         return page("done", visit, **shown)
-    shown |= {"task": asked, "draft": Draft.model_validate(asked.draft or {}), "key": secrets.token_urlsafe(16)}
+    shown |= {"task": asked, "draft": Draft.model_validate(asked.draft or {})}
     return page("task", visit, **shown, guideline=guideline_text(book, asked.guideline), reasons=get_args(Reason))
 
 

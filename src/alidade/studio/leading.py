@@ -8,14 +8,12 @@ from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import Response
-from sqlalchemy import update
 
 from alidade.errors import NotAllowed, UsageError
 from alidade.preferences.votebook.export import export_files
-from alidade.preferences.votebook.people import Role, everyone, invite, set_person
+from alidade.preferences.votebook.people import Role, everyone, invite, role_named, set_person
 from alidade.preferences.votebook.progress import queues_progress, shares
-from alidade.preferences.votebook.queues import guideline_text, newest_guideline, publish_guideline, queue_named
-from alidade.preferences.votebook.schema import queues
+from alidade.preferences.votebook.queues import guideline_text, newest_guideline, publish_guideline, set_open
 from alidade.studio.access import Book, Sending, Visit, refuse_below, visitor_with
 from alidade.studio.pages import go, page
 
@@ -42,9 +40,7 @@ def people(book: Book, visit: Lead) -> Response:
 def invite_one(book: Book, visit: Sending, role: Annotated[str, Form(max_length=10)] = "labeler") -> Response:
     """An invitation, shown once. A lead invites labelers and viewers, an admin anybody."""
     refuse_below(visit.person, "lead")
-    known = next((each for each in get_args(Role) if each == role), None)
-    if known is None:
-        raise UsageError(f"there is no role {role!r}")
+    known = role_named(role)
     if known in ("lead", "admin"):
         refuse_below(visit.person, "admin")
     shown = {"people": everyone(book), "roles": get_args(Role), "invitation": invite(book, known), "invited": known}
@@ -84,9 +80,7 @@ def open_or_close(
 ) -> Response:
     """Open or close a queue."""
     refuse_below(visit.person, "lead")
-    number, _ = queue_named(book, queue)
-    with book.writing() as connection:
-        connection.execute(update(queues).where(queues.c.id == number).values(open=is_open == "yes"))
+    set_open(book, queue, is_open == "yes")
     return go("/progress")
 
 

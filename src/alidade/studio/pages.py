@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from alidade.digest import digest_of
 from alidade.errors import AlidadeError, Conflict, LeaseLost, NotAllowed, NotFound
 from alidade.studio.access import COOKIE, LoginNeeded, TooMany, Visit
-from alidade.studio.text import plain, rendered
+from alidade.studio.text import rendered
 
 STATUS: tuple[tuple[type[AlidadeError], int], ...] = (
     (LoginNeeded, 401),
@@ -35,7 +35,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters |= {"rendered": rendered, "plain": plain, "minutes": lambda seconds: f"{seconds / 60:.0f}"}
+    made.filters |= {"rendered": rendered, "minutes": lambda seconds: f"{seconds / 60:.0f}"}
     made.globals["version"] = digest_of([static_file(name)[0] for name in STATIC])[:12]
     return made
 

@@ -33,7 +33,9 @@ _JOINED = (
     .join(items, items.c.id == leases.c.item_id)
     .join(queues, queues.c.id == leases.c.queue_id)
 )
-_MINE = _JOINED.where(leases.c.id == sa.bindparam("lease"), leases.c.person_id == sa.bindparam("person"))
+_MINE = _JOINED.where(
+    leases.c.id == sa.bindparam("lease"), leases.c.person_id == sa.bindparam("person")
+).with_for_update(of=leases)
 _RECEIPT = (
     sa.select(receipts.c.request, events.c.seq, events.c.hash)
     .join(events, events.c.seq == receipts.c.event)
@@ -81,7 +83,7 @@ def cast(book: Votebook, person: Person, lease: str, act: Submission, key: str) 
             "seconds": round(max(book.now() - row.shown_at, 0.0), 3),
             "act": act.model_dump(mode="json", exclude_none=True),
         }
-        event = append(connection, round(book.now(), 3), act.kind, person.name, body)
+        event = append(connection, book.now(), act.kind, person.name, body)
         _close(connection, row, act, event.seq)
         _write_receipt(connection, person.id, key, request, event.seq)
     return Receipt(event.seq, event.hash)
@@ -105,12 +107,12 @@ def undo(book: Votebook, person: Person, queue: str, key: str) -> Receipt:
         if row.state == SKIPPED and not take_again(connection, row):
             raise Conflict("others have answered what you skipped")
         mine = (leases.c.person_id == person.id) & (leases.c.queue_id == row.queue_id) & (leases.c.state == HELD)
-        for held in connection.execute(sa.select(leases).where(mine)).all():
+        for held in connection.execute(sa.select(leases).where(mine).with_for_update()).all():
             end_lease(connection, held, EXPIRED)
-        until = book.now() + QueueSettings.model_validate(row.settings).lease_minutes * 60
+        until = book.now() + QueueSettings.model_validate(row.settings).lease_seconds
         opened = {"state": HELD, "event": None, "shown_at": book.now(), "expires_at": until}
         connection.execute(leases.update().where(leases.c.id == row.id).values(**opened))
-        event = append(connection, round(book.now(), 3), "undo", person.name, {"queue": queue, "undone": row.event})
+        event = append(connection, book.now(), "undo", person.name, {"queue": queue, "undone": row.event})
         _write_receipt(connection, person.id, key, request, event.seq)
     return Receipt(event.seq, event.hash)
 

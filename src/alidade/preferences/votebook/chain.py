@@ -38,7 +38,8 @@ class Checked:
 
 
 def append(connection: sa.Connection, at: float, kind: str, person: str, body: Mapping[str, Any]) -> Event:
-    """Add an act at the end of the chain; done last in a transaction, as nobody else can append until that ends."""
+    """Add an act at the end of the chain, `at` to the millisecond; late in a transaction, as nobody else can append until that ends."""
+    at = round(at, 3)
     last = connection.execute(sa.select(head.c.seq, head.c.hash).with_for_update()).one()
     seq, written = last.seq + 1, canonical_json(body).decode()
     found = _hash(last.hash, seq, at, kind, person, written)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alidade.preferences.votebook.acts import Best, Edit, Order, Pick, Picks, Skip, Submission, read_submission
 from alidade.preferences.votebook.chain import Event, read_events
 from alidade.preferences.votebook.database import Votebook
+from alidade.preferences.votebook.people import Person
 from alidade.preferences.votebook.queues import Content
 from alidade.preferences.votebook.schema import items, queues
 from alidade.records import Demonstration, RankingVote, Vote
@@ -120,6 +121,6 @@ def _note_skip(found: Collected, event: Event, act: Skip) -> None:
         found.flagged.append({"item": event.body["item"], "by": event.person, "reason": act.reason, "note": act.note})
 
 
-def groups_of(people: Sequence[Any]) -> Mapping[str, Mapping[str, str]]:
+def groups_of(people: Sequence[Person]) -> Mapping[str, Mapping[str, str]]:
     """What people say of themselves, by name."""
     return {person.name: dict(person.groups) for person in people if person.groups}

@@ -28,7 +28,8 @@ REPEATED_AFTER = 10  # tasks that lie between an item and its hidden repeat, at 
 AT_ONCE = 100  # leases that one request puts back, at most
 
 
-# Built once: putting these together costs more than running them.
+# Built once: putting these together costs more than running them. Who changes a lease holds its row first, so that it cannot run out
+# meanwhile; who puts back what ran out passes by rows that are held, and takes them by item, as all do, lest two wait for each other.
 _QUEUE = sa.select(queues).where(queues.c.name == sa.bindparam("name"), queues.c.open)
 _HELD_BY = (
     sa.select(leases, items.c.content)
@@ -38,10 +39,12 @@ _HELD_BY = (
         leases.c.queue_id == sa.bindparam("queue"),
         leases.c.state == sa.bindparam("state"),
     )
+    .with_for_update(of=leases)
 )
 _OVER = (
     sa.select(leases.c.id, leases.c.item_id, leases.c.purpose)
     .where(leases.c.state == HELD, leases.c.expires_at < sa.bindparam("now"))
+    .order_by(leases.c.item_id)
     .limit(AT_ONCE)
     .with_for_update(skip_locked=True)
 )
@@ -115,7 +118,7 @@ def claim(book: Votebook, person: Person, queue: str) -> Task | None:
         held = connection.execute(_HELD_BY, mine).one_or_none()
         if held is None:
             return _lend(connection, person, opened, now)
-        lent = {**held._mapping, "expires_at": now + _while(opened.settings)}
+        lent = {**held._mapping, "expires_at": now + opened.settings.lease_seconds}
         connection.execute(leases.update().where(leases.c.id == held.id).values(expires_at=lent["expires_at"]))
         return _task(opened, lent, Content.model_validate(held.content))
 
@@ -137,7 +140,7 @@ def save_draft(book: Votebook, person: Person, lease: str, draft: Mapping[str, A
         found = connection.execute(sa.select(queues.c.settings).join(leases).where(mine)).scalar_one_or_none()
         if found is None:
             raise NotFound("no such open task")
-        until = book.now() + _while(QueueSettings.model_validate(found))
+        until = book.now() + QueueSettings.model_validate(found).lease_seconds
         connection.execute(leases.update().where(mine).values(draft=dict(draft), expires_at=until))
 
 
@@ -170,7 +173,7 @@ def _open_queue(connection: sa.Connection, person: Person, name: str) -> _Queue:
     if not person.may("labeler"):
         raise NotAllowed("viewers do not vote")
     if settings.harmful and not person.sees_harmful:
-        raise NotAllowed("this queue shows harmful text", hint="choose to see it on the page of queues")
+        raise NotAllowed("this queue shows harmful text", hint="choose to see it on the page `Account`")
     return _Queue(row.id, settings, row.guideline or "")
 
 
@@ -188,7 +191,7 @@ def _lend(connection: sa.Connection, person: Person, queue: _Queue, now: float) 
             turned = purpose == "repeat" and is_mirrored(settings.seed, item.key, person.name)
             order = shown_order(settings.seed, item.key, person.name, len(content.answers), mirrored=turned)
             lent = {"order": list(order), "guideline": queue.guideline, "shown_at": now, "state": HELD}
-            lent |= {"expires_at": now + _while(settings), "queue_id": queue.number}
+            lent |= {"expires_at": now + settings.lease_seconds, "queue_id": queue.number}
             return _task(queue, _write(connection, (item.id, person.id, purpose), lent), content)
     return None
 
@@ -254,7 +257,3 @@ def _task(queue: _Queue, lent: Mapping[str, Any], content: Content) -> Task:
         expires_at=lent["expires_at"],
         draft=lent["draft"],
     )
-
-
-def _while(settings: QueueSettings) -> float:
-    return settings.lease_minutes * 60

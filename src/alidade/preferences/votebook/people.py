@@ -53,6 +53,18 @@ class Person(Record):
         return RANK[self.role] >= RANK[role]
 
 
+def role_named(name: str) -> Role:
+    """A role by its name.
+
+    Raises:
+        UsageError: when there is none of that name.
+    """
+    known: dict[str, Role] = {each: each for each in RANK}
+    if name not in known:
+        raise UsageError(f"there is no role {name!r}", hint=f"one of {', '.join(known)}")
+    return known[name]
+
+
 def invite(book: Votebook, role: Role) -> str:
     """The secret of an invitation that one person can use within seven days."""
     secret = secrets.token_urlsafe(24)

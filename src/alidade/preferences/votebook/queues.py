@@ -36,13 +36,17 @@ class QueueSettings(Record):
     harmful: bool = Field(default=False, description="shown only to people who chose to see harmful text")
     seed: int = 0
 
+    @property
+    def lease_seconds(self) -> float:
+        """How long a task is lent."""
+        return self.lease_minutes * 60
+
 
 class Answer(Record):
-    """An answer's number in its prompt, its text, and which model gave it, which no labeler sees."""
+    """An answer's number in its prompt, and its text."""
 
     number: int
     text: str
-    model: str = ""
 
 
 class Content(Record):
@@ -61,9 +65,7 @@ class Item(Record):
     gold: int | None = None
 
 
-def items_of(
-    candidates: Sequence[Candidates], task: TaskKind, gold: Mapping[str, int] | None = None, model: str = ""
-) -> list[Item]:
+def items_of(candidates: Sequence[Candidates], task: TaskKind, gold: Mapping[str, int] | None = None) -> list[Item]:
     """Items from models' answers: every pair of different answers, all of a prompt's together, or one (`edit`).
 
     `gold` maps an item's key (`PROMPT/0-1`) to the number of its better answer. Answers with an error are left out.
@@ -71,7 +73,7 @@ def items_of(
     Raises:
         DataError: when nothing is left, or `gold` names an item or answer that does not exist.
     """
-    found = [item for row in candidates for item in _of_prompt(row, task, model)]
+    found = [item for row in candidates for item in _of_prompt(row, task)]
     known = dict(gold or {})
     made = [item.model_copy(update={"gold": known.pop(item.key, None)}) for item in found]
     if known:
@@ -104,7 +106,7 @@ def add_queue(book: Votebook, settings: QueueSettings, asked: Sequence[Item], by
         connection.execute(items.insert(), rows)
         digest = digest_of([by_key[key].model_dump(mode="json") for key in sorted(by_key)])
         body = {"queue": settings.name, "settings": row["settings"], "items": len(rows), "digest": digest}
-        append(connection, round(book.now(), 3), "queue", by, body)
+        append(connection, book.now(), "queue", by, body)
     return number
 
 
@@ -119,7 +121,7 @@ def publish_guideline(book: Votebook, text: str, by: str = "") -> int:
         row = {"id": f"{version}-{key[:16]}", "version": version, "text": text, "at": book.now()}
         connection.execute(guidelines.insert(), row)
         connection.execute(queues.update().values(guideline=row["id"]))
-        append(connection, round(book.now(), 3), "guideline", by, {"id": row["id"], "digest": key, "version": version})
+        append(connection, book.now(), "guideline", by, {"id": row["id"], "digest": key, "version": version})
     return version
 
 
@@ -149,15 +151,26 @@ def queue_named(book: Votebook, name: str) -> tuple[int, QueueSettings]:
     return row.id, QueueSettings.model_validate(row.settings)
 
 
+def set_open(book: Votebook, name: str, is_open: bool) -> None:
+    """Open or close a queue.
+
+    Raises:
+        NotFound: when there is no queue of that name.
+    """
+    number, _ = queue_named(book, name)
+    with book.writing() as connection:
+        connection.execute(queues.update().where(queues.c.id == number).values(open=is_open))
+
+
 def queues_in(book: Votebook) -> list[str]:
     """The names of all queues."""
     with book.reading() as connection:
         return list(connection.scalars(sa.select(queues.c.name).order_by(queues.c.name)))
 
 
-def _of_prompt(row: Candidates, task: TaskKind, model: str) -> Iterator[Item]:
+def _of_prompt(row: Candidates, task: TaskKind) -> Iterator[Item]:
     usable = [
-        Answer(number=number, text=answer.text, model=model)
+        Answer(number=number, text=answer.text)
         for number, answer in enumerate(row.answers)
         if not answer.error and answer.text.strip()
     ]
