@@ -97,13 +97,13 @@ def serve(book: Votebook, host: str, port: int) -> None:
     """Serve the studio until interrupted."""
     import uvicorn
 
-    # The loop waits for the interpreter behind every busy thread, this long each: at the usual 5 ms it starves under load.
+    # The loop waits for the interpreter behind every busy thread, up to so long each; the usual is 5 ms.
     sys.setswitchinterval(0.0005)
     uvicorn.run(create_app(book), host=host, port=port, log_level="warning", server_header=False)
 
 
 @asynccontextmanager
 async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
-    """Requests that ask the database run in so many threads: more would only wait for each other."""
+    """Requests that ask the database run in so many threads."""
     current_default_thread_limiter().total_tokens = THREADS
     yield
