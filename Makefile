@@ -6,9 +6,11 @@ READY := $(VENV)/.ready
 
 PEER := .venv-peer
 PEER_READY := $(PEER)/.ready
+ANNOTATORS_PEER := .venv-peer-annotators
+ANNOTATORS_PEER_READY := $(ANNOTATORS_PEER)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training
+.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-annotators
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -59,6 +61,14 @@ $(PEER_READY): benchmarks/constraints-peer.txt
 
 bench-training: $(READY) $(PEER_READY)  ## Measure training speed and memory beside TRL (an hour or two)
 	$(BIN)/python -m benchmarks.training
+
+$(ANNOTATORS_PEER_READY): benchmarks/constraints-annotators-peer.txt
+	$(PYTHON) -m venv $(ANNOTATORS_PEER)
+	$(ANNOTATORS_PEER)/bin/python -m pip install --quiet -c benchmarks/constraints-annotators-peer.txt crowd-kit
+	@touch $(ANNOTATORS_PEER_READY)
+
+bench-annotators: $(READY) $(ANNOTATORS_PEER_READY)  ## Measure the annotator model on planted truth beside crowd-kit (minutes)
+	$(BIN)/python -m benchmarks.annotators
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
