@@ -209,7 +209,10 @@ def _prior(layout: Layout) -> tuple[csr_array, Array]:
 def climb(ballots: Ballots, on_round: Callable[[float], None] = lambda _: None) -> tuple[Posterior, Array]:
     """The posterior with the spread and the unit that fit the votes, and its top."""
     posterior = Posterior.of(ballots)
-    flat = posterior.climbed(posterior.start())
+    flat = posterior.start()
+    # Equal answers say nothing of the spread.
+    posterior = replace(posterior.settled(flat), spread=SPREAD)
+    flat = posterior.climbed(flat)
     for _ in range(ROUNDS):
         settled = posterior.settled(flat)
         change = abs(np.log(settled.spread / posterior.spread))
