@@ -20,6 +20,7 @@ from scipy.special import expit
 from alidade.preferences.ballots import LEFT, RIGHT, STRENGTHS, TIE, TRAITS, Array, Ballots, Layout
 
 AT_ONCE = 1 << 13  # votes whose numbers stay in a processor's cache
+LEAST = 1e-100
 SIGNS = {LEFT: 1.0, RIGHT: -1.0, TIE: 0.0}
 
 Scores = tuple[Array, Array, Array]  # who voted [votes], parameters [votes, m] and, for each, a value
@@ -162,7 +163,8 @@ class Pool:
         slopes |= {name: ((1 - self.attention) * slope)[who] for name, slope in idle_more.items()}
         if known is not None:
             slopes["known"] = slopes["gap"] * known
-        return attention * careful + ((1 - self.attention) * idle)[who], slopes
+        # Too long a step of a search may call what was said impossible.
+        return np.maximum(attention * careful + ((1 - self.attention) * idle)[who], LEAST), slopes
 
     def _careful(self, said: Said, lean: Array) -> tuple[Array, Array, dict[str, Array]]:
         """P(said) to an attentive annotator; its slope in the log-odds `lean`; its slopes in what the pool shares."""

@@ -1,22 +1,21 @@
 """The density that is climbed to fit annotators: how likely the votes are, times what is expected of answers and people.
 
-The unit of utility is the sharpness of the pool's careful votes, by definition: their logs average to 0. How far answers
-lie apart in that unit is fitted by the evidence, the utilities averaged over. At the mode of all of them together
-utilities would shrink and annotators sharpen without end, since what is said of many answers outweighs what is said of few annotators.
+The unit of utility is the sharpness of the pool's careful votes, by definition: their logs average to 0. The utilities are averaged
+over when annotators are fitted, as far as a quadratic goes (Laplace). At the mode of all of them together utilities would shrink
+and annotators sharpen without end, since a little less of the prior on each of many answers outweighs all that is said of few annotators.
 
-Source: MacKay 1992, Bayesian interpolation (the evidence for a spread, and its fixed point).
+Source: MacKay 1992, Bayesian interpolation (the evidence); Breslow and Clayton 1993, Approximate inference in generalized linear
+mixed models (what is lost where an answer has few votes).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import coo_array, csr_array, dia_array
-from scipy.special import expit, log_expit
 
 from alidade.preferences.ballots import POOLED, Array, Ballots, Layout
 from alidade.preferences.orders import OrderVotes
@@ -27,8 +26,9 @@ ITERATIONS = 200
 ROUNDS = 20
 SETTLED = 0.01
 PRECISE = 1e-9
-ANSWERS_EXPECTED = 4  # how many answers' worth of belief there is in the spread expected
 SPREAD = 2.0
+NUDGE = 0.01
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,30 @@ POOLED_EXPECTED = {name: (0.0, 2.0) for name in POOLED} | {"known": (1.0, 1.0)}
 
 
 @dataclass(frozen=True)
+class Room:
+    """Per annotator: how many utilities' worth their votes tell, and how that grows.
+
+    It grows with the square of the sharpness and `2 pull` times as fast in the log-odds of attention; `since` is where it was found.
+    """
+
+    told: Array
+    pull: Array
+    since: Array
+
+
+@dataclass(frozen=True)
 class Posterior:
     """The log of the posterior density of utilities and annotators, but for a constant.
 
-    `spread` is how far utilities are from 0, `unit` [annotators] how much each annotator's sharpness counts for the unit.
+    `unit` [annotators] is how much each annotator's sharpness counts for the unit, `room` what each one's votes leave open of the
+    utilities.
     """
 
     ballots: Ballots
     layout: Layout
     votes: tuple[PairVotes | OrderVotes, ...]
-    spread: float
     unit: Array
-    told: Array
-    sure: Array
+    room: Room
 
     @classmethod
     def of(cls, ballots: Ballots) -> Posterior:
@@ -72,7 +83,7 @@ class Posterior:
         pairs = (PairVotes(ballots, layout),) if len(ballots) else ()
         votes = (*pairs, *(OrderVotes(orders, layout) for orders in ballots.orders))
         nothing = np.zeros(layout.annotators)
-        return cls(ballots, layout, votes, SPREAD, ballots.votes / ballots.votes.sum(), nothing, nothing)
+        return cls(ballots, layout, votes, ballots.votes / ballots.votes.sum(), Room(nothing, nothing, nothing))
 
     def start(self) -> Array:
         """Equal answers, and annotators as expected."""
@@ -87,7 +98,7 @@ class Posterior:
         """Its value and its gradient."""
         rows, expected = self._prior
         away = rows @ flat - expected
-        utilities = flat[: self.layout.answers] / self.spread**2
+        utilities = flat[: self.layout.answers] / SPREAD**2
         value, gradient = -0.5 * float(away @ away + utilities @ flat[: self.layout.answers]), -(rows.T @ away)
         gradient[: self.layout.answers] -= utilities
         more, slope = self._volume(flat)
@@ -117,45 +128,42 @@ class Posterior:
         return moved
 
     def settled(self, flat: Array) -> Posterior:
-        """This posterior with what its top `flat` says of the spread, the unit and the room the utilities have."""
-        answers, annotators = self.layout.answers, self.layout.annotators
+        """This posterior with what its top `flat` says of the unit and the room the utilities have."""
+        answers, attention = self.layout.answers, self.layout.trait("attention")
         certain = inverse_by_block(self.information(flat, answers))
-        squares = np.square(flat[:answers]).sum() + ANSWERS_EXPECTED * SPREAD**2
-        count = answers - certain.trace() / self.spread**2 + ANSWERS_EXPECTED
-        told = np.zeros(annotators)
+        told, nudged = self._told(flat, certain), flat.copy()
+        nudged[attention] += NUDGE
+        pull = np.log((self._told(nudged, certain) + TINY) / (told + TINY)) / (2 * NUDGE)
+        weight = told + self.ballots.votes / self.ballots.votes.sum()
+        room = Room(told, pull, flat[self.layout.trait("sharpness")] + pull * flat[attention])
+        return replace(self, unit=weight / weight.sum(), room=room)
+
+    def _told(self, flat: Array, certain: csr_array) -> Array:
+        """Per annotator: how many utilities' worth their votes tell, `certain` being the covariance of the utilities."""
+        told = np.zeros(self.layout.annotators)
         for votes in self.votes:
             for who, places, values in votes.scores(flat):
-                some = _sparse(places, values, self.layout.size)[:, :answers]
-                told += np.bincount(who, np.asarray((some @ certain).multiply(some).sum(axis=1)).ravel(), annotators)
-        weight = told + self.ballots.votes / self.ballots.votes.sum()
-        return replace(
-            self,
-            spread=float(np.sqrt(squares / count)),
-            unit=weight / weight.sum(),
-            told=told,
-            sure=self._steepness(flat),
-        )
+                some = _sparse(places, values, self.layout.size)[:, : self.layout.answers]
+                share = np.asarray((some @ certain).multiply(some).sum(axis=1)).ravel()
+                told += np.bincount(who, share, self.layout.annotators)
+        return told
 
     def _volume(self, flat: Array) -> tuple[float, Array]:
-        """What averaging over the utilities adds: the steeper the annotators, the less room the utilities have.
+        """What averaging over the utilities adds: the surer the annotators, the less room the utilities have.
 
-        It is -log det(information of the utilities) / 2 from below, tangent where it was last settled.
+        It is -log det(information of the utilities) / 2 but for a constant, tangent to it where the room was settled.
         """
-        grown = self.told * np.exp(2 * (self._steepness(flat) - self.sure))
+        attention, sharpness = self.layout.trait("attention"), self.layout.trait("sharpness")
+        grown = self.room.told * np.exp(2 * (flat[sharpness] + self.room.pull * flat[attention] - self.room.since))
         gradient = np.zeros(self.layout.size)
-        gradient[self.layout.trait("sharpness")] = -grown
-        gradient[self.layout.trait("attention")] = -grown * expit(-flat[self.layout.trait("attention")])
+        gradient[sharpness], gradient[attention] = -grown, -grown * self.room.pull
         return -0.5 * float(grown.sum()), gradient
-
-    def _steepness(self, flat: Array) -> Array:
-        """Per annotator: the log of by how much the chance of a pick changes with a gap, but for what depends on the gap."""
-        return flat[self.layout.trait("sharpness")] + log_expit(flat[self.layout.trait("attention")])
 
     def information(self, flat: Array, first: int | None = None) -> csr_array:
         """What the votes, and the priors, are expected to say of the (`first`) parameters: the inverse of their covariance."""
         rows, _ = self._prior
         own = np.zeros(self.layout.size)
-        own[: self.layout.answers] = self.spread**-2
+        own[: self.layout.answers] = SPREAD**-2
         found = csr_array(rows.T @ rows) + _diagonal(own)
         found = found[:first, :first]
         for votes in self.votes:
@@ -168,7 +176,7 @@ class Posterior:
         """The diagonal of the information."""
         rows, _ = self._prior
         found = np.asarray(rows.multiply(rows).sum(axis=0)).ravel()
-        found[: self.layout.answers] += self.spread**-2
+        found[: self.layout.answers] += SPREAD**-2
         for votes in self.votes:
             for _, places, values in votes.scores(flat):
                 found += np.bincount(places.ravel(), np.square(values).ravel(), self.layout.size)
@@ -206,18 +214,14 @@ def _prior(layout: Layout) -> tuple[csr_array, Array]:
     return matrix, np.array(expected)
 
 
-def climb(ballots: Ballots, on_round: Callable[[float], None] = lambda _: None) -> tuple[Posterior, Array]:
-    """The posterior with the spread and the unit that fit the votes, and its top."""
+def climb(ballots: Ballots) -> tuple[Posterior, Array]:
+    """The posterior with the unit and the room that fit the votes, and its top."""
     posterior = Posterior.of(ballots)
     flat = posterior.start()
-    # Equal answers say nothing of the spread.
-    posterior = replace(posterior.settled(flat), spread=SPREAD)
-    flat = posterior.climbed(flat)
+    sharpness = posterior.layout.trait("sharpness")
     for _ in range(ROUNDS):
-        settled = posterior.settled(flat)
-        change = abs(np.log(settled.spread / posterior.spread))
-        posterior, flat = settled, settled.climbed(settled.in_unit(flat))
-        on_round(posterior.spread)
-        if change < SETTLED:
+        posterior = posterior.settled(flat)
+        before, flat = flat, posterior.climbed(posterior.in_unit(flat))
+        if np.abs(flat[sharpness] - before[sharpness]).max() < SETTLED:
             break
     return posterior, flat
