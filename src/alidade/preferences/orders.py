@@ -32,7 +32,7 @@ class OrderVotes:
         self._known = orders.known
         self._open = orders_left_open(orders.tied)
         # Nothing is drawn any more once only the last place is left.
-        self._draws = count - orders.tied[-1] if orders.tied[-1] > 1 else count - 1
+        self._draws = count - orders.tied[-1]
 
     def at(self, flat: Array) -> tuple[float, Array]:
         """The log of the orders' likelihood, and its gradient."""

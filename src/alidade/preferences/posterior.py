@@ -24,10 +24,10 @@ from alidade.preferences.uncertainty import inverse_by_block
 
 ITERATIONS = 200
 ROUNDS = 20
-SETTLED = 0.01
+SETTLED = 0.01  # in log sharpness
 PRECISE = 1e-9
-SPREAD = 2.0
-NUDGE = 0.01
+SPREAD = 2.0  # of utilities: log-odds of a careful vote
+NUDGE = 0.01  # log-odds of attention by which its slope is found
 TINY = 1e-9
 
 
