@@ -6,9 +6,11 @@ READY := $(VENV)/.ready
 
 PEER := .venv-peer
 PEER_READY := $(PEER)/.ready
+ANNOTATORS_PEER := .venv-peer-annotators
+ANNOTATORS_PEER_READY := $(ANNOTATORS_PEER)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-labelling
+.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-labelling bench-annotators
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -62,6 +64,14 @@ bench-training: $(READY) $(PEER_READY)  ## Measure training speed and memory bes
 
 bench-labelling: $(READY)  ## Measure the labelling server under load, killed meanwhile, on SQLite and PostgreSQL
 	$(BIN)/python -m benchmarks.labelling
+
+$(ANNOTATORS_PEER_READY): benchmarks/constraints-annotators-peer.txt
+	$(PYTHON) -m venv $(ANNOTATORS_PEER)
+	$(ANNOTATORS_PEER)/bin/python -m pip install --quiet -c benchmarks/constraints-annotators-peer.txt crowd-kit
+	@touch $(ANNOTATORS_PEER_READY)
+
+bench-annotators: $(READY) $(ANNOTATORS_PEER_READY)  ## Measure the annotator model on planted truth beside crowd-kit (minutes)
+	$(BIN)/python -m benchmarks.annotators
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

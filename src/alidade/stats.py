@@ -48,7 +48,7 @@ def wilson_interval(successes: float, n: float, *, level: float = 0.95) -> tuple
     """
     if not (n > 0 and 0 <= successes <= n):
         raise ValueError(f"{successes} successes of {n}")
-    z = _normal_quantile(0.5 + level / 2)
+    z = normal_quantile(0.5 + level / 2)
     share = successes / n
     centre = share + z * z / (2 * n)
     half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -103,7 +103,7 @@ def _effective_size(values: Sequence[bool], clusters: Sequence[Hashable], share:
     variance = count / (count - 1) * sum(one * one for one in residuals.values()) / n**2
     independent = share * (1 - share) / n
     design_effect = variance / independent if independent > 0 else 1.0
-    ratio = _normal_quantile(0.975) / _student_quantile(0.975, count - 1)
+    ratio = normal_quantile(0.975) / _student_quantile(0.975, count - 1)
     return n * ratio**2 / design_effect if design_effect > 0 else float(n)
 
 
@@ -316,7 +316,8 @@ def _by_cluster(values: Sequence[float], clusters: Sequence[Hashable] | None) ->
     return np.array(list(sums.values())), np.array(list(sizes.values()), dtype=float)
 
 
-def _normal_quantile(share: float) -> float:
+def normal_quantile(share: float) -> float:
+    """The value below which `share` of a standard normal distribution lies."""
     from scipy.special import ndtri
 
     return float(ndtri(share))

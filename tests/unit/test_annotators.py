@@ -1,18 +1,24 @@
 """The annotator model finds what was planted: skill, side bias, labels; its slopes and its covariance are exact."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime, minimize_scalar
+from scipy.sparse import csr_array
 from scipy.special import expit, logit
 from scipy.stats import spearmanr
 
 from alidade.errors import DataError
-from alidade.preferences import tally
-from alidade.preferences.annotators import AnnotatorModel, Posterior, fit_annotators
-from alidade.preferences.ballots import TIE, Ballots
-from alidade.preferences.belief import believe
+from alidade.preferences import tally, uncertainty
+from alidade.preferences.annotators import fit_annotators
+from alidade.preferences.ballots import LEFT, RIGHT, TIE, Ballots, Layout, Orders
+from alidade.preferences.belief import believe, believe_with_scores
+from alidade.preferences.orders import OrderVotes, orders_left_open
+from alidade.preferences.pairwise import PairVotes, Pool, Said
+from alidade.preferences.posterior import Posterior
 from alidade.preferences.uncertainty import Covariance
-from alidade.records import Candidates, Completion, Conversation, Prompt, Vote
+from alidade.records import Candidates, Completion, Conversation, Prompt, RankingVote, Vote
 from alidade.stats import calibration_bins, expected_calibration_error
 
 SEEDS = range(5)
@@ -34,37 +40,99 @@ def with_spammers(gap, who):
 
 
 def a_few(seed=0):
+    """Everything a vote can say: ties, strengths, a known gap, orders of three and four, some of them tied."""
     cast, _ = ballots(with_spammers, answers=6, annotators=3, votes=60, seed=seed)
     rng = np.random.default_rng(seed)
     outcome = np.where(rng.random(60) < 0.2, TIE, cast.outcome)
-    return Ballots(cast.annotator, cast.left, cast.right, outcome, rng.normal(size=60))
+    strength = np.where(outcome == TIE, 0, rng.integers(0, 4, 60))
+    orders = [
+        Orders(rng.integers(0, 3, 20), *drawn(rng, count, 20), tied, rng.normal(size=(20, count)))
+        for count, tied in ((3, (1, 1, 1)), (4, (2, 1, 1)), (4, (1, 3)))
+    ]
+    return Ballots(cast.annotator, cast.left, cast.right, outcome, rng.normal(size=60), strength, orders)
+
+
+def drawn(rng, count, votes):
+    answers = np.array([rng.permutation(6)[:count] for _ in range(votes)])
+    return answers, np.array([rng.permutation(count) for _ in range(votes)])
+
+
+def somewhere(posterior):
+    return posterior.in_unit(np.random.default_rng(1).normal(0, 0.5, posterior.layout.size))
 
 
 def test_slopes_equal_finite_differences():
-    posterior = Posterior(a_few())
-    flat = np.random.default_rng(1).normal(0, 0.5, posterior.layout.size)
-    numeric = approx_fprime(flat, lambda at: posterior.at(at)[0], 1e-6)
-    assert np.abs(posterior.at(flat)[1] - numeric).max() < 1e-5 * np.abs(numeric).max()
+    posterior = Posterior.of(a_few())
+    flat = somewhere(posterior)
+    posterior = posterior.settled(flat)
+    at = flat + 0.1
+    numeric = approx_fprime(at, lambda at: posterior.at(at)[0], 1e-6)
+    assert np.abs(posterior.at(at)[1] - numeric).max() < 1e-5 * np.abs(numeric).max()
 
 
 def test_chances_of_a_vote_sum_to_one():
-    from alidade.preferences.ballots import Likelihood
+    cast = a_few()
+    layout = Layout(6, 3)
+    pool = Pool.at(np.random.default_rng(1).normal(0, 0.5, layout.size), layout, ties=True)
+    gap = np.linspace(-3, 3, 60)
+    plain = [Said(LEFT), Said(RIGHT), Said(TIE)]
+    asked = [Said(side, strength) for side in (LEFT, RIGHT) for strength in (1, 2, 3)] + [Said(TIE)]
+    for outcomes in (plain, asked):
+        assert np.allclose(sum(pool.chance(said, cast.annotator, gap, None)[0] for said in outcomes), 1)
 
-    posterior = Posterior(a_few())
-    flat = np.random.default_rng(1).normal(0, 0.5, posterior.layout.size)
-    likelihood = Likelihood(posterior.ballots, posterior.layout, flat)
-    assert np.allclose(sum(likelihood.chances(outcome) for outcome in (0, 1, 2)), 1)
+
+def chance_of(annotator, answers, position, tied, flat, layout):
+    votes = OrderVotes(Orders(np.array([annotator]), np.array([answers]), np.array([position]), tied), layout)
+    return np.exp(votes.at(flat)[0])
+
+
+def test_chances_of_orders_sum_to_one_and_a_tied_order_is_the_sum_of_those_it_leaves_open():
+    layout = Layout(6, 3)
+    flat = np.random.default_rng(1).normal(0, 0.5, layout.size)
+    strict = {order: chance_of(1, order, order, (1, 1, 1, 1), flat, layout) for order in permutations((0, 1, 2, 3))}
+    assert sum(strict.values()) == pytest.approx(1)
+    tied = chance_of(1, (2, 0, 1, 3), (2, 0, 1, 3), (1, 2, 1), flat, layout)
+    assert tied == pytest.approx(strict[2, 0, 1, 3] + strict[2, 1, 0, 3])
+
+
+def test_an_order_of_two_is_a_vote():
+    layout = Layout(6, 3)
+    flat = np.random.default_rng(1).normal(0, 0.5, layout.size)
+    for answers, position, outcome in (((4, 2), (0, 1), LEFT), ((4, 2), (1, 0), RIGHT)):
+        left, right = answers if outcome == LEFT else answers[::-1]
+        vote = Ballots(*(np.array([value]) for value in (2, left, right, outcome)))
+        pairs = PairVotes(vote, layout).at(flat)
+        orders = OrderVotes(Orders(np.array([2]), np.array([answers]), np.array([position]), (1, 1)), layout).at(flat)
+        assert orders[0] == pytest.approx(pairs[0])
+        assert np.allclose(orders[1], pairs[1])
+
+
+def test_too_many_answers_in_one_place_are_refused():
+    with pytest.raises(DataError, match="share a place"):
+        orders_left_open((7, 1))
 
 
 def test_the_covariance_equals_the_inverse_of_the_whole_information():
-    posterior = Posterior(a_few())
+    posterior = Posterior.of(a_few())
     information = posterior.information(posterior.start())
+    fixed = np.zeros(posterior.layout.size)
+    fixed[posterior.layout.trait("sharpness")] = posterior.unit
     whole = np.linalg.inv(information.toarray())
-    found = Covariance.of(information, posterior.layout.answers)
-    left, right = np.array([0, 2, 5]), np.array([1, 4, 0])
-    expected = whole[left, left] + whole[right, right] - 2 * whole[left, right]
-    assert np.allclose(found.of_gaps(left, right), expected)
-    assert np.allclose(found.shared, whole[6:, 6:])
+    along = whole @ fixed
+    whole -= np.outer(along, along) / (fixed @ along)
+    levers = np.random.default_rng(2).normal(size=(7, len(whole)))
+    expected = ((levers @ whole) * levers).sum(axis=1)
+    found = Covariance.of(information, posterior.layout, fixed).variances(csr_array(levers))
+    assert np.allclose(found, expected)
+
+
+def test_many_annotators_are_tied_only_through_what_all_share_and_differ_little(monkeypatch):
+    cast, _ = ballots(with_spammers, answers=40, annotators=60, votes=3000)
+    exact = fit_annotators(cast).reliability()
+    monkeypatch.setattr(uncertainty, "MOST_ANNOTATORS", 10)
+    near = fit_annotators(cast).reliability()
+    widths = np.array([[one.high - one.low for one in fit] for fit in (exact, near)])
+    assert np.abs(widths[1] / widths[0] - 1).max() < 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -72,7 +140,7 @@ def test_spammers_are_told_from_the_careful(seed):
     cast, utility = ballots(with_spammers, seed=seed)
     model = fit_annotators(cast)
     # With two true levels of skill no ranking reaches a correlation above .82.
-    assert spearmanr(model.skill, np.arange(12) >= 4)[0] > 0.8
+    assert spearmanr([one.mean for one in model.skill()], np.arange(12) >= 4)[0] > 0.8
     assert spearmanr(model.utility, utility)[0] > 0.9
 
 
@@ -121,12 +189,40 @@ def test_attention_has_an_interval_within_0_and_1():
     assert max(one.mean for one in found[:4]) < min(one.mean for one in found[4:])
 
 
-def test_a_gap_known_beforehand_is_taken_into_account():
-    cast, _ = ballots(with_spammers, votes=60)
-    known = np.full(60, 3.0)
-    model = fit_annotators(Ballots(cast.annotator, cast.left, cast.right, cast.outcome, known))
-    assert isinstance(model, AnnotatorModel)
-    assert (model.label_prob(cast.left, cast.right, known) > model.label_prob(cast.left, cast.right)).all()
+def test_a_gap_known_beforehand_counts_as_far_as_the_votes_bear_it_out():
+    cast, utility = ballots(with_spammers, votes=300)
+    gap = utility[cast.left] - utility[cast.right]
+    columns = cast.annotator, cast.left, cast.right, cast.outcome
+    told, misled = (
+        fit_annotators(Ballots(*columns, known)) for known in (gap, np.random.default_rng(0).normal(0, 2, 300))
+    )
+    place = told.layout.pooled("known")
+    assert told.flat[place] > 0.5 > abs(misled.flat[place])
+    without = fit_annotators(cast).label_prob(cast.left, cast.right)
+    assert entropy(told.label_prob(cast.left, cast.right, gap), expit(gap)) < entropy(without, expit(gap))
+
+
+def test_most_intervals_of_gaps_cover():
+    covered = []
+    for seed in range(10):
+        cast, utility = ballots(with_spammers, seed=seed)
+        left, right = np.triu_indices(30, 1)
+        gap, variance = fit_annotators(cast).gap(left, right)
+        covered.append(np.mean(np.abs(gap - utility[left] + utility[right]) < 1.96 * np.sqrt(variance)))
+    assert np.mean(covered) > 0.85
+
+
+def test_skill_tells_who_tosses_coins_on_pairs_that_never_recur():
+    rng = np.random.default_rng(0)
+    pair, who, left = rng.integers(0, 2000, 20000), rng.integers(0, 20, 20000), rng.integers(0, 2, 20000)
+    utility = rng.normal(0, 1.5, 4000)
+    sides = 2 * pair + left, 2 * pair + 1 - left
+    chance = with_spammers(utility[sides[0]] - utility[sides[1]], who)
+    model = fit_annotators(Ballots(who, *sides, (rng.random(20000) >= chance).astype(int)))
+    skill = model.skill()
+    assert all(one.low <= one.mean <= one.high for one in skill)
+    assert max(one.high for one in skill[:4]) < min(one.low for one in skill[4:])
+    assert np.mean([one.mean for one in skill[:4]]) < 0.56
 
 
 @pytest.mark.parametrize(
@@ -172,6 +268,67 @@ def test_labels_lean_on_the_careful_and_hardly_on_those_who_toss_coins():
     ]
     assert len(against) > 20
     assert np.mean(against) > 0.9
+
+
+def rankings_of(prompts, seed=0):
+    """Orders of four answers, worth less the higher their number; annotator `coin` puts them in any order."""
+    rng = np.random.default_rng(seed)
+    for prompt in range(prompts):
+        for name in ("one", "two", "coin"):
+            shown = rng.permutation(4)
+            noise = rng.gumbel(size=4)
+            worth = noise if name == "coin" else noise - 2.0 * shown
+            ranks = tuple(int(rank) for rank in np.argsort(np.argsort(-worth)))
+            known = {"id": f"{prompt}/{name}", "prompt_id": str(prompt), "annotator": name}
+            yield RankingVote(shown=tuple(map(int, shown)), ranks=ranks, **known)
+
+
+def test_orders_of_several_answers_become_labels_and_tell_who_tosses_coins():
+    belief = believe([], list(rankings_of(80)))
+    skill = {one.annotator: one.skill.mean for one in belief.voters.annotators}
+    assert skill["coin"] < 0.6 < min(skill["one"], skill["two"])
+    assert len(belief.labels) == 480
+    assert np.mean([label > 0.5 for label in belief.labels.values()]) > 0.9
+
+
+def test_a_ranking_of_two_is_believed_as_the_vote_it_is():
+    votes = cast_on(50)
+    rankings = [
+        RankingVote(
+            id=vote.id, prompt_id=vote.prompt_id, annotator=vote.annotator, shown=(vote.left, vote.right),
+            ranks=(0, 1) if vote.choice == "left" else (1, 0),
+        )
+        for vote in votes
+    ]  # fmt: skip
+    assert believe([], rankings) == believe(votes)
+
+
+def test_strength_sets_apart_pairs_on_which_all_agree():
+    votes = [vote.model_copy(update={"strength": 1 + 2 * (int(vote.prompt_id) % 2)}) for vote in cast_on(200)]
+    labels = believe([vote for vote in votes if vote.annotator >= "n3"]).labels
+    sure = [np.mean([max(p, 1 - p) for pair, p in labels.items() if int(pair.prompt_id) % 2 == odd]) for odd in (0, 1)]
+    assert sure[1] > sure[0] + 0.05
+
+
+def test_scores_and_annotators_are_fitted_in_turns():
+    votes, asked = cast_on(100), []
+
+    def scored(belief):
+        asked.append(belief)
+        return {(str(prompt), answer): 2.0 * (answer == 0) for prompt in range(100) for answer in (0, 1)}
+
+    labels = believe_with_scores(votes, scored).labels
+    assert len(asked) == 2
+    assert np.mean([p > 0.5 for p in labels.values()]) > np.mean([p > 0.5 for p in believe(votes).labels.values()])
+
+
+def test_an_answer_without_a_score_and_one_beside_itself_are_named():
+    votes = cast_on(2)
+    with pytest.raises(DataError, match="no score"):
+        believe(votes, scores={})
+    same = votes[0].model_copy(update={"left": 1, "right": 1})
+    with pytest.raises(DataError, match=f"vote {same.id}"):
+        believe([same])
 
 
 def test_a_tally_takes_the_labels_it_is_given():

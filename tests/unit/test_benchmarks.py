@@ -2,6 +2,8 @@ import json
 
 import pytest
 import torch
+from benchmarks.annotators.__main__ import against_truth, million
+from benchmarks.annotators.simulation import published
 from benchmarks.training import gradients
 from benchmarks.training.__main__ import Bench
 from benchmarks.training.process import tokens_of
@@ -118,3 +120,17 @@ def test_our_settings_are_settings_of_the_product():
         for settings in task.ours.values():
             if task.name in kinds:
                 kinds[task.name].model_validate(settings["training"])
+
+
+def test_annotators_are_held_against_what_was_planted():
+    from alidade.preferences.annotators import fit_annotators
+
+    planted = published(0)
+    found = against_truth(fit_annotators(planted.ballots), planted, 0)
+    assert found["skill_spearman"] > 0.8 > found["ece_raw"]
+
+
+def test_a_large_fit_says_whether_skill_tells_who_tosses_coins():
+    found = million(20_000)
+    assert found["skills_overlap"] is False
+    assert found["skill"]["coins"] < 0.6 < found["skill"]["careful"]

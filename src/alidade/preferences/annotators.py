@@ -1,216 +1,146 @@
 """Who voted, and how far to believe them: a probability for each pair, from annotators of different reliability.
 
-The answers' utilities and the annotators' traits (`ballots.py`) are fitted together: the most probable ones, under priors that draw
-whatever few votes speak of to the middle of the pool. How sure they are is read off the votes' expected information.
+The answers' utilities and the annotators' traits (`pairwise.py`, `orders.py`) are fitted together: the most probable ones, under priors
+that draw whatever few votes speak of to the middle of the pool (`posterior.py`). How sure they are is read off the votes' information
+(`uncertainty.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import coo_array, csr_array
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from alidade.preferences.ballots import LEFT, RIGHT, TIE, TIES, TRAITS, Array, Ballots, Layout, Likelihood
+from alidade.preferences.ballots import Array, Ballots, Layout
+from alidade.preferences.posterior import climb
 from alidade.preferences.uncertainty import Covariance
 from alidade.records import Estimate
-
-ITERATIONS = 500
-QUANTILE = 1.959964
-UTILITY_SPREAD = 2.0
-TIES_SPREAD = 2.0
-
-
-@dataclass(frozen=True)
-class Pool:
-    """What is expected of a trait, as it is fitted: its middle, how far that may be off, and how far people differ."""
-
-    middle: float
-    doubt: float
-    spread: float
-
-
-# Nobody knows the pool's sharpness apart from the unit of utility: its middle is 1 by definition.
-POOLS = {
-    "attention": Pool(2.0, 1.0, 1.0),
-    "sharpness": Pool(0.0, 0.0, 0.5),
-    "offset": Pool(0.0, 1.0, 0.5),
-    "side": Pool(0.0, 1.0, 1.0),
-}
+from alidade.stats import normal_quantile
 
 
 @dataclass(frozen=True)
 class AnnotatorModel:
-    """What was fitted, `flat` in the order of `layout`; `votes` [annotators] says how many each gave."""
+    """What was fitted, `flat` in the order of `layout`; `votes` [annotators] says how many each gave.
+
+    `typical_gap` is the median, over what was voted on, of how far the answers' utilities lie apart.
+    """
 
     flat: Array
     layout: Layout
     covariance: Covariance
     votes: Array
+    typical_gap: float
 
     @property
     def utility(self) -> Array:
-        """What each answer is worth; the unit is the sharpness of a middling annotator."""
+        """What each answer is worth; the unit is the sharpness of the pool's careful votes."""
         return self.flat[: self.layout.answers]
 
     @property
     def attention(self) -> Array:
         """Per annotator: the share of votes given with care."""
-        return expit(self.flat[self.layout.trait("attention")])
+        return expit(self._trait("attention"))
 
     @property
     def sharpness(self) -> Array:
         """Per annotator: log-odds per unit of utility."""
-        return np.exp(self.flat[self.layout.trait("sharpness")])
-
-    @property
-    def skill(self) -> Array:
-        """Per annotator: how much likelier the right pick is than the wrong one at a gap of 1."""
-        return self.attention * (2 * expit(self.sharpness) - 1)
+        return np.exp(self._trait("sharpness"))
 
     def label_prob(self, left: Array, right: Array, known: Array | float = 0.0) -> Array:
-        """P(left is better) to a careful annotator without side bias, averaged over what is not known of the gap.
-
-        Such an annotator is as sharp as the pool, votes counted: the unit of utility is no more than a prior's.
+        """P(left is better) to a careful annotator without side bias and as sharp as the pool, averaged over what is not known.
 
         Source: MacKay 1992, The evidence framework applied to classification networks (the average of a sigmoid).
         """
-        sharp = np.exp(self.votes @ np.log(self.sharpness) / self.votes.sum())
-        gap = sharp * (self.utility[left] - self.utility[right] + known)
-        return expit(gap / np.sqrt(1 + np.pi * sharp**2 * self.covariance.of_gaps(left, right) / 8))
+        gap, variance = self.gap(left, right, known)
+        return expit(gap / np.sqrt(1 + np.pi * variance / 8))
+
+    def gap(self, left: Array, right: Array, known: Array | float = 0.0) -> tuple[Array, Array]:
+        """How much more the left answer is worth, and the variance of that."""
+        pair, counts = np.arange(len(left)), self.layout.pooled("known")
+        known = np.broadcast_to(np.asarray(known, dtype=float), pair.shape)
+        one = np.ones_like(known)
+        places = np.concatenate([left, right, np.full_like(pair, counts)])
+        levers = self._levers(np.tile(pair, 3), places, np.concatenate([one, -one, known]))
+        return levers @ self.flat, self.covariance.variances(levers)
 
     def reliability(self) -> list[Estimate]:
         """Per annotator: attention, with its interval."""
-        at = self.flat[self.layout.trait("attention")]
-        error = np.sqrt(np.diag(self.covariance.shared)[self._shared("attention")])
-        bounds = (expit(at + sign * QUANTILE * error) for sign in (-1, 1))
-        rows = zip(self.attention, *bounds, self.votes, strict=True)
-        return [Estimate(mean=mean, low=low, high=high, n=int(n)) for mean, low, high, n in rows]
+        return self._shares(self.attention, {"attention": self.attention * (1 - self.attention)})
+
+    def skill(self) -> list[Estimate]:
+        """Per annotator: how often the better of two answers a typical gap apart is picked, of those picked, either shown left.
+
+        1/2 is a coin. The typical gap counts as known.
+        """
+        attention, gap, offset = self.attention, self.sharpness * self.typical_gap, self._trait("offset")
+        shown_left, shown_right = expit(gap + offset), expit(gap - offset)
+        careful = (shown_left + shown_right) / 2
+        steep_left, steep_right = shown_left * (1 - shown_left), shown_right * (1 - shown_right)
+        slopes = {
+            "attention": (careful - 0.5) * attention * (1 - attention),
+            "sharpness": attention * gap * (steep_left + steep_right) / 2,
+            "offset": attention * (steep_left - steep_right) / 2,
+        }
+        return self._shares(attention * careful + (1 - attention) / 2, slopes)
 
     def side_bias(self) -> list[Estimate]:
         """Per annotator: how much oftener than half the left of two equal answers is picked, where one is picked."""
-        lever = self._side_lever()
-        variance = ((lever @ self.covariance.shared) * lever).sum(axis=1)
-        rows = zip(self._side_lead(), np.sqrt(variance), self.votes, strict=True)
+        lead, slopes = self._side_lead()
+        errors = np.sqrt(self.covariance.variances(self._by_annotator(slopes)))
+        rows = zip(lead, errors, self.votes, strict=True)
         return [_estimate(mean, error, n) for mean, error, n in rows]
 
     def pool_side_bias(self) -> Estimate:
         """The annotators' side biases, averaged by how many votes each gave."""
-        share = self.votes / self.votes.sum()
-        lever = share @ self._side_lever()
-        return _estimate(share @ self._side_lead(), np.sqrt(lever @ self.covariance.shared @ lever), self.votes.sum())
+        lead, slopes = self._side_lead()
+        share = csr_array((self.votes / self.votes.sum())[None])
+        variance = self.covariance.variances(csr_array(share @ self._by_annotator(slopes)))
+        return _estimate((share @ lead)[0], np.sqrt(variance[0]), self.votes.sum())
 
-    def _side_lead(self) -> Array:
-        attention, side = self.attention, expit(self.flat[self.layout.trait("side")])
-        return attention * expit(self.flat[self.layout.trait("offset")]) + (1 - attention) * side - 0.5
-
-    def _side_lever(self) -> Array:
-        """By how much each annotator's side bias changes with the shared parameters, [annotators, shared]."""
-        attention, side = self.attention, expit(self.flat[self.layout.trait("side")])
-        middle = expit(self.flat[self.layout.trait("offset")])
+    def _side_lead(self) -> tuple[Array, dict[str, Array]]:
+        attention, side, middle = self.attention, expit(self._trait("side")), expit(self._trait("offset"))
         slopes = {
             "attention": (middle - side) * attention * (1 - attention),
             "offset": attention * middle * (1 - middle),
             "side": (1 - attention) * side * (1 - side),
         }
-        lever = np.zeros((len(attention), self.layout.size - self.layout.answers))
-        for name, slope in slopes.items():
-            np.fill_diagonal(lever[:, self._shared(name)], slope)
-        return lever
+        return attention * middle + (1 - attention) * side - 0.5, slopes
 
-    def _shared(self, name: str) -> slice:
-        place, answers = self.layout.trait(name), self.layout.answers
-        return slice(place.start - answers, place.stop - answers)
+    def _shares(self, shares: Array, slopes: Mapping[str, Array]) -> list[Estimate]:
+        """Shares with intervals that are symmetric in their log-odds."""
+        errors = np.sqrt(self.covariance.variances(self._by_annotator(slopes))) / (shares * (1 - shares))
+        z = normal_quantile(0.975)
+        low, high = (expit(logit(shares) + sign * z * errors) for sign in (-1, 1))
+        rows = zip(shares.tolist(), low.tolist(), high.tolist(), self.votes.tolist(), strict=True)
+        return [Estimate(mean=mean, low=least, high=most, n=int(n)) for mean, least, most, n in rows]
+
+    def _by_annotator(self, slopes: Mapping[str, Array]) -> csr_array:
+        """Each annotator's slopes in the traits, as a row."""
+        people = np.arange(self.layout.annotators)
+        places = np.concatenate([self.layout.trait(name).start + people for name in slopes])
+        return self._levers(np.tile(people, len(slopes)), places, np.concatenate(list(slopes.values())))
+
+    def _levers(self, rows: Array, places: Array, values: Array) -> csr_array:
+        return csr_array(coo_array((values, (rows, places)), shape=(int(rows.max()) + 1, self.layout.size)))
+
+    def _trait(self, name: str) -> Array:
+        return self.flat[self.layout.trait(name)]
 
 
 def _estimate(mean: float, error: float, n: float) -> Estimate:
-    return Estimate(mean=float(mean), low=float(mean - QUANTILE * error), high=float(mean + QUANTILE * error), n=int(n))
-
-
-class Posterior:
-    """The log of the posterior density of utilities and annotators, but for a constant."""
-
-    def __init__(self, ballots: Ballots) -> None:
-        self.ballots, self.layout = ballots, Layout(ballots.answers, ballots.annotators)
-        self._prior, self._expected = _prior(self.layout)
-
-    def start(self) -> Array:
-        """Equal answers, and annotators as expected."""
-        flat = np.zeros(self.layout.size)
-        for name, pool in POOLS.items():
-            flat[self.layout.trait(name)] = pool.middle
-        return flat
-
-    def at(self, flat: Array) -> tuple[float, Array]:
-        """Its value and its gradient."""
-        ballots, layout = self.ballots, self.layout
-        likelihood = Likelihood(ballots, layout, flat)
-        chance = likelihood.chances(ballots.outcome)
-        slopes = {name: slope / chance for name, slope in likelihood.slopes(ballots.outcome).items()}
-        gradient = np.zeros(layout.size)
-        gradient[: layout.answers] = np.bincount(ballots.left, slopes["gap"], layout.answers)
-        gradient[: layout.answers] -= np.bincount(ballots.right, slopes["gap"], layout.answers)
-        for name in TRAITS:
-            gradient[layout.trait(name)] = np.bincount(ballots.annotator, slopes[name], layout.annotators)
-        for name in TIES:
-            gradient[layout.tie(name)] = slopes[name].sum()
-        away = self._prior @ flat - self._expected
-        return float(np.log(chance).sum() - 0.5 * away @ away), gradient - self._prior.T @ away
-
-    def information(self, flat: Array) -> csr_array:
-        """What the votes, and the priors, are expected to say of the parameters: the inverse of their covariance."""
-        likelihood = Likelihood(self.ballots, self.layout, flat)
-        found = self._prior.T @ self._prior
-        for outcome in (LEFT, RIGHT, TIE) if self.ballots.has_ties else (LEFT, RIGHT):
-            slopes, chance = likelihood.slopes(outcome), likelihood.chances(outcome)
-            rows = self._rows({name: slope / np.sqrt(chance) for name, slope in slopes.items()})
-            found = found + rows.T @ rows
-        return csr_array(found)
-
-    def _rows(self, slopes: dict[str, Array]) -> csr_array:
-        """`slopes` as a sparse matrix [votes, parameters]."""
-        ballots, layout, votes = self.ballots, self.layout, len(self.ballots)
-        columns = [ballots.left, ballots.right]
-        columns += [ballots.annotator + layout.trait(name).start for name in TRAITS]
-        columns += [np.full(votes, layout.tie(name)) for name in TIES]
-        values = [slopes["gap"], -slopes["gap"], *(slopes[name] for name in (*TRAITS, *TIES))]
-        places = (np.tile(np.arange(votes), len(columns)), np.concatenate(columns))
-        return csr_array(coo_array((np.concatenate(values), places), shape=(votes, layout.size)))
-
-
-def _prior(layout: Layout) -> tuple[csr_array, Array]:
-    """The priors as rows r and values e: each says that r @ parameters is normal around e with variance 1."""
-    utilities, ties = range(layout.answers), [layout.tie(name) for name in TIES]
-    rows: list[dict[int, float]] = [{place: 1 / UTILITY_SPREAD} for place in utilities]
-    rows += [{place: 1 / TIES_SPREAD} for place in ties]
-    expected = [0.0] * len(rows)
-    for name, pool in POOLS.items():
-        middle, places = layout.middle(name), layout.trait(name)
-        # Without doubt about the middle it moves nothing, and stays at 0.
-        moved = {middle: -1 / pool.spread} if pool.doubt else {}
-        rows += [{place: 1 / pool.spread} | moved for place in range(places.start, places.stop)]
-        rows.append({middle: 1 / (pool.doubt or 1.0)})
-        expected += [pool.middle / pool.spread] * layout.annotators + [0.0]
-    entries = [(number, place, value) for number, row in enumerate(rows) for place, value in row.items()]
-    numbers, places, values = zip(*entries, strict=True)
-    shape = (len(rows), layout.size)
-    return csr_array(coo_array((np.array(values), (np.array(numbers), np.array(places))), shape=shape)), np.array(
-        expected
-    )
+    wide = normal_quantile(0.975) * error
+    return Estimate(mean=float(mean), low=float(mean - wide), high=float(mean + wide), n=int(n))
 
 
 def fit_annotators(ballots: Ballots) -> AnnotatorModel:
     """The most probable utilities and annotators, with their covariance."""
-    posterior = Posterior(ballots)
-
-    def loss(flat: Array) -> tuple[float, Array]:
-        value, gradient = posterior.at(flat)
-        return -value, -gradient
-
-    found = minimize(loss, posterior.start(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    posterior, flat = climb(ballots)
     layout = posterior.layout
-    covariance = Covariance.of(posterior.information(found.x), layout.answers)
-    votes = np.bincount(ballots.annotator, minlength=layout.annotators).astype(float)
-    return AnnotatorModel(found.x, layout, covariance, votes)
+    fixed = np.zeros(layout.size)
+    fixed[layout.trait("sharpness")] = posterior.unit
+    covariance = Covariance.of(posterior.information(flat), layout, fixed)
+    apart = np.abs(np.concatenate([votes.gaps(flat) for votes in posterior.votes]))
+    return AnnotatorModel(flat, layout, covariance, ballots.votes, float(np.median(apart)))

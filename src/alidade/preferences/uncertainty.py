@@ -1,7 +1,8 @@
 """How sure a fit of many small groups and a few things they share is: the inverse of its information, never formed whole.
 
 Answers are tied to each other only within a prompt, and to all else through the annotators. So the information's block of answers
-is inverted prompt by prompt, and what remains for the annotators is small (a Schur complement).
+is inverted prompt by prompt, and what remains for the annotators is small (a Schur complement). Where there are very many of
+them it is not: then two annotators are taken to be tied only through what the whole pool shares.
 """
 
 from __future__ import annotations
@@ -9,46 +10,111 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import block_array, coo_array, csr_array, dia_array
 from scipy.sparse.csgraph import connected_components
 
-from alidade.preferences.ballots import Array
+from alidade.preferences.ballots import TRAITS, Array, Layout
 
-PAIRS_AT_ONCE = 1 << 16
+ROWS_AT_ONCE = 1 << 12
+MOST_ANNOTATORS = 1000
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A covariance small enough to be written out."""
+
+    matrix: Array
+
+    def times(self, vector: Array) -> Array:
+        """The covariance times `vector`."""
+        return self.matrix @ vector
+
+    def variances(self, levers: csr_array) -> Array:
+        """The variance of each row of `levers` times the parameters."""
+        return np.asarray(levers.multiply(levers @ self.matrix).sum(axis=1)).ravel()
+
+
+@dataclass(frozen=True)
+class Nested:
+    """The covariance of parameters in small groups given the shared ones (`own`), how these move them, and of the shared ones."""
+
+    own: csr_array
+    moved: csr_array
+    shared: Nested | Whole
+
+    @property
+    def _groups(self) -> int:
+        return _rows_of(self.own)
+
+    def times(self, vector: Array) -> Array:
+        """The covariance times `vector`."""
+        groups = self._groups
+        shared = self.shared.times(vector[groups:] - self.moved.T @ vector[:groups])
+        return np.concatenate([self.own @ vector[:groups] - self.moved @ shared, shared])
+
+    def variances(self, levers: csr_array) -> Array:
+        """The variance of each row of `levers` times the parameters."""
+        groups, found = self._groups, np.empty(_rows_of(levers))
+        for start in range(0, len(found), ROWS_AT_ONCE):
+            some = levers[start : start + ROWS_AT_ONCE]
+            first = csr_array(some[:, :groups])
+            given = np.asarray(first.multiply(first @ self.own).sum(axis=1)).ravel()
+            onto = csr_array(some[:, groups:] - first @ self.moved)
+            found[start : start + ROWS_AT_ONCE] = given + self.shared.variances(onto)
+        return found
 
 
 @dataclass(frozen=True)
 class Covariance:
-    """Of utilities given the shared parameters (`own`), how these move them (`moved`), and of the shared themselves (`shared`)."""
+    """The covariance of all parameters where a sum of them, weighted by `fixed`, is known."""
 
-    own: csr_array
-    moved: csr_array
-    shared: Array
+    free: Nested
+    fixed: Array
 
     @classmethod
-    def of(cls, information: csr_array, answers: int) -> Covariance:
-        """The inverse of a positive definite `information` whose first `answers` parameters are the utilities."""
-        utilities, across = information[:answers, :answers], information[:answers, answers:]
-        own = _inverse_by_block(csr_array(utilities))
+    def of(cls, information: csr_array, layout: Layout, fixed: Array) -> Covariance:
+        """The inverse of a positive definite `information`."""
+        answers = layout.answers
+        own = inverse_by_block(csr_array(information[:answers, :answers]))
+        across = csr_array(information[:answers, answers:])
         moved = csr_array(own @ across)
-        left = information[answers:, answers:] - across.T @ moved
-        return cls(own, moved, np.linalg.inv(left.toarray()))
+        among = csr_array(information[answers:, answers:])
+        if layout.annotators <= MOST_ANNOTATORS:
+            return cls(Nested(own, moved, Whole(np.linalg.inv((among - across.T @ moved).toarray()))), fixed)
+        return cls(Nested(own, moved, _by_annotator(among, across, moved, layout.annotators)), fixed)
 
-    def of_gaps(self, left: Array, right: Array) -> Array:
-        """The variance of utility[left] - utility[right] for each pair."""
-        found = np.empty(len(left))
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            here, there = left[part], right[part]
-            given = self.own[here, here] + self.own[there, there] - 2 * self.own[here, there]
-            lever = csr_array(self.moved[here] - self.moved[there])
-            found[part] = (
-                np.asarray(given).ravel() + np.asarray(lever.multiply(lever @ self.shared).sum(axis=1)).ravel()
-            )
-        return found
+    def variances(self, levers: csr_array) -> Array:
+        """The variance of each row of `levers` times the parameters."""
+        along = self.free.times(self.fixed)
+        return np.maximum(self.free.variances(levers) - (levers @ along) ** 2 / (self.fixed @ along), 0.0)
 
 
-def _inverse_by_block(matrix: csr_array) -> csr_array:
+def _rows_of(matrix: csr_array) -> int:
+    return len(matrix.indptr) - 1
+
+
+def _by_annotator(among: csr_array, across: csr_array, moved: csr_array, annotators: int) -> Nested:
+    """The inverse of `among` less what goes through the answers, two annotators being tied only through what all share."""
+    traits = len(TRAITS) * annotators
+    apart = [[_diagonal_of_product(across, moved, row, column, annotators) for column in TRAITS] for row in TRAITS]
+    own = inverse_by_block(csr_array(csr_array(among[:traits, :traits]) - block_array(apart)))
+    border = csr_array(among[:traits, traits:] - across[:, :traits].T @ moved[:, traits:])
+    carried = csr_array(own @ border)
+    left = among[traits:, traits:] - across[:, traits:].T @ moved[:, traits:] - border.T @ carried
+    return Nested(own, carried, Whole(np.linalg.inv(left.toarray())))
+
+
+def _diagonal_of_product(across: csr_array, moved: csr_array, row: str, column: str, annotators: int) -> csr_array:
+    """Of across.T @ moved, between two traits, each annotator's own entry."""
+    first, second = (
+        matrix[:, TRAITS.index(name) * annotators :][:, :annotators]
+        for matrix, name in ((across, row), (moved, column))
+    )
+    own = np.asarray(first.multiply(second).sum(axis=0)).ravel()
+    return csr_array(dia_array((own[None], [0]), shape=(annotators, annotators)))
+
+
+def inverse_by_block(matrix: csr_array) -> csr_array:
     """The inverse of a symmetric matrix that falls into blocks; those of one size are inverted together."""
     count, block = connected_components(matrix, directed=False)
     order = np.argsort(block, kind="stable")
