@@ -148,6 +148,13 @@ class Candidates(Record):
     answers: tuple[Completion, ...] = Field(min_length=1)
 
 
+class Scores(Record):
+    """What a model says each answer to `prompt_id` is worth, by the answers' numbers."""
+
+    prompt_id: str
+    scores: tuple[float, ...]
+
+
 class Act(Record):
     """One annotator's act on the answers of `prompt_id`, as it was acknowledged.
 

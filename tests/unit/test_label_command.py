@@ -58,7 +58,7 @@ def test_an_export_is_read_by_the_report_and_by_a_run_that_has_the_same_answers(
     assert run("label", "export", where, tmp_path / "out", "--json") == 0
     assert "rows.jsonl" in json.loads(capsys.readouterr().out)["files"]
     votes = collected_votes(tmp_path / "out", ROWS)
-    assert sorted(vote.prompt_id for vote in votes) == ["p1", "p2", "p3", "p4", "p5"]
+    assert sorted(vote.prompt_id for vote in votes.votes) == ["p1", "p2", "p3", "p4", "p5"]
     assert json.loads((tmp_path / "out" / "gold.json").read_text()) == [
         {"prompt_id": "p0", "left": 0, "right": 1, "choice": "right"}
     ]

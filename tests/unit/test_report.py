@@ -131,6 +131,13 @@ def test_the_page_shows_each_part_of_the_evidence(tour):
         assert part in text, part
 
 
+def test_the_page_shows_who_voted_and_how_sure_that_is(tour):
+    section = tour[1].read_text().partition('id="voters"')[2].partition("</section>")[0]
+    assert "comparisons: 3 annotators" in section
+    assert re.search(r"hasty-left.*?71%.*?67.*?75", section, re.DOTALL)
+    assert section.count("hasty-left") == 3
+
+
 def test_the_page_names_every_stage_with_its_digest(tour):
     record, page, _ = tour
     text = page.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,7 +60,8 @@ def serve(
     with terminal.opened(book_at(where)) as book:
         if guidelines:
             publish_guideline(book, _text(guidelines))
-        rows, wanted = _answers(where), _settings(Path(where).stem, settings)
+        rows, usual = _answers(where)
+        wanted = _settings(Path(where).stem, usual, settings)
         if rows is not None and wanted.name not in queues_in(book):
             known = json.loads(_text(gold)) if gold else None
             add_queue(book, wanted, items_of(rows, wanted.task, known))
@@ -137,22 +139,28 @@ def book_at(where: str, *, must_exist: bool = False) -> Votebook:
     return open_votebook(path)
 
 
-def _answers(where: str) -> list[Candidates] | None:
-    """The answers that a run or a file holds, those to learn from; None for a votebook."""
+def _answers(where: str) -> tuple[list[Candidates] | None, dict[str, Any]]:
+    """The answers to learn from that a run or a file holds, None for a votebook; and how the run's own annotators were asked."""
     from alidade.cli.folders import store_of
     from alidade.pipeline.lineage import newest_of_kind
+    from alidade.preferences.votebook.queues import QueueSettings
     from alidade.records import Candidates
     from alidade.store import read_rows
 
     path = Path(where)
-    if path.is_dir():
-        store = store_of(path)
-        manifest = newest_of_kind(store, "answers")
-        return read_rows(store.artifact(manifest.digest, manifest.kind).path / "rows.jsonl", Candidates)
-    return read_rows(path, Candidates) if path.suffix in (".jsonl", ".gz") else None
+    if not path.is_dir():
+        return (read_rows(path, Candidates) if path.suffix in (".jsonl", ".gz") else None), {}
+    store = store_of(path)
+    try:
+        asked = newest_of_kind(store, "votes")
+        digest, usual = asked.inputs["answers"].digest, asked.config
+    except (UsageError, KeyError):  # nobody has voted in this run
+        digest, usual = newest_of_kind(store, "answers").digest, {}
+    rows = read_rows(store.artifact(digest, "answers").path / "rows.jsonl", Candidates)
+    return rows, {name: value for name, value in usual.items() if name in QueueSettings.model_fields}
 
 
-def _settings(name: str, given: list[str] | None) -> QueueSettings:
+def _settings(name: str, usual: Mapping[str, Any], given: list[str] | None) -> QueueSettings:
     from pydantic import ValidationError
 
     from alidade.preferences.votebook.queues import QueueSettings
@@ -160,7 +168,7 @@ def _settings(name: str, given: list[str] | None) -> QueueSettings:
 
     pairs = {name: value for name, _, value in (pair.partition("=") for pair in given or ())}
     try:
-        return QueueSettings.model_validate({"name": name, **pairs})
+        return QueueSettings.model_validate({"name": name, **usual, **pairs})
     except ValidationError as error:
         hint = f"settings are {', '.join(QueueSettings.model_fields)}"
         raise UsageError(f"no such queue can be made: {explain_invalid(error)}", hint=hint) from error

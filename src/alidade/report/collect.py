@@ -73,6 +73,7 @@ class Evidence:
     counts: Mapping[str, Values]
     manifests: Mapping[str, Manifest]
     overoptimisation: Values = field(default_factory=dict[str, Any])
+    voters: Mapping[str, Values] = field(default_factory=dict[str, Values])
 
 
 def collect(run_folder: Path) -> Evidence:
@@ -104,6 +105,13 @@ def collect(run_folder: Path) -> Evidence:
         overoptimisation=next(
             (found["overoptimisation"] for found in summaries.values() if "overoptimisation" in found), {}
         ),
+        voters={
+            stage.name: found
+            for stage in run.stages
+            if stage.kind == "comparisons"
+            and stage.name in present
+            and (found := _object(present[stage.name] / "annotators.json"))
+        },
     )
 
 

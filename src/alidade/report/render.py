@@ -71,6 +71,7 @@ def _shown(evidence: Evidence) -> dict[str, Any]:
         "wins": page.wins(evidence),
         "reward": reward,
         "reward_checks": page.reward_checks(evidence.reward),
+        "voters": page.voters(evidence),
         "reward_slices": page.reward_slices(evidence.reward),
         "bins": bins,
         "reliability": figures.reliability(bins) if bins else "",

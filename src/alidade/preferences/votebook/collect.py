@@ -12,9 +12,9 @@ from alidade.preferences.votebook.acts import Best, Edit, Order, Pick, Picks, Sk
 from alidade.preferences.votebook.chain import Event, read_events
 from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.people import Person
-from alidade.preferences.votebook.queues import Content
+from alidade.preferences.votebook.queues import Content, queue_named
 from alidade.preferences.votebook.schema import items, queues
-from alidade.records import Demonstration, RankingVote, Vote
+from alidade.records import Demonstration, RankingVote, Source, Vote
 
 CAST = frozenset({"pick", "picks", "order", "best", "edit", "skip"})
 
@@ -38,17 +38,19 @@ class Collected:
 
 def collect(book: Votebook, queue: str) -> Collected:
     """All that was said in a queue and not undone, in the order it was said."""
+    _, settings = queue_named(book, queue)
     contents, gold = _items(book, queue)
     found = Collected(gold=gold)
+    kind: dict[str, Any] = {"attribute": settings.attribute, "source": settings.source}
     for event in standing(read_events(book), queue):
         act = read_submission(event.body["act"])
         content = contents[event.body["item"]]
         if isinstance(act, Skip):
             _note_skip(found, event, act)
         elif isinstance(act, Edit):
-            found.demonstrations.append(_demonstration(event, content, act))
+            found.demonstrations.append(_demonstration(event, content, act, settings.source))
         else:
-            _sort(found, event.body["purpose"], list(_votes(event, content, act)))
+            _sort(found, event.body["purpose"], list(_votes(event, content, act, kind)))
     return found
 
 
@@ -83,9 +85,9 @@ def _sort(found: Collected, purpose: str, votes: Sequence[Vote | RankingVote]) -
         found.rankings.extend(vote for vote in votes if isinstance(vote, RankingVote))
 
 
-def _votes(event: Event, content: Content, act: Submission) -> Iterator[Vote | RankingVote]:
+def _votes(event: Event, content: Content, act: Submission, kind: Mapping[str, Any]) -> Iterator[Vote | RankingVote]:
     order: list[int] = event.body["order"]
-    about = _about(event, content)
+    about = {**_about(event, content), **kind}
     if isinstance(act, Pick):
         yield Vote(**about, left=order[0], right=order[1], choice=act.choice, strength=act.strength)
     elif isinstance(act, Picks):
@@ -110,9 +112,9 @@ def _about(event: Event, content: Content) -> dict[str, Any]:
     }
 
 
-def _demonstration(event: Event, content: Content, act: Edit) -> Demonstration:
+def _demonstration(event: Event, content: Content, act: Edit, source: Source) -> Demonstration:
     name = f"{event.body['queue']}/{event.seq}"
-    return Demonstration(id=name, prompt=content.prompt, answer=act.text, source="person")
+    return Demonstration(id=name, prompt=content.prompt, answer=act.text, source=source)
 
 
 def _note_skip(found: Collected, event: Event, act: Skip) -> None:

@@ -45,8 +45,8 @@ def export_files(book: Votebook, queue: str) -> dict[str, str]:
         ],
         "groups.json": groups_of(everyone(book)),
     }
-    files = {name: _lines(kept) for name, kept in rows.items() if kept or name == "rows.jsonl"}
-    files["answers.jsonl"] = _lines(_candidates(list(contents.values())))
+    files = {name: lines(kept) for name, kept in rows.items() if kept or name == "rows.jsonl"}
+    files["answers.jsonl"] = lines(_candidates(list(contents.values())))
     return files | {name: json.dumps(value, indent=1, ensure_ascii=False) + "\n" for name, value in about.items()}
 
 
@@ -95,5 +95,6 @@ def _gold(content: Content, best: int) -> dict[str, Any]:
     return {"prompt_id": content.prompt_id, "left": left, "right": right, "choice": choice}
 
 
-def _lines(rows: Iterable[Record]) -> str:
+def lines(rows: Iterable[Record]) -> str:
+    """Records as a file of lines."""
     return "".join(f"{row.model_dump_json()}\n" for row in rows)

@@ -16,7 +16,7 @@ from alidade.preferences.votebook.acts import TaskKind
 from alidade.preferences.votebook.chain import append
 from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.schema import guidelines, items, queues
-from alidade.records import Attribute, Candidates, Conversation, Record
+from alidade.records import Attribute, Candidates, Conversation, Record, Source
 
 SEPARATE: tuple[Attribute, ...] = ("helpful", "honest", "harmless")
 
@@ -26,7 +26,9 @@ class QueueSettings(Record):
 
     name: str = Field(min_length=1, max_length=80)
     task: TaskKind = "pair"
+    attribute: Attribute = Field(default="overall", description="what is asked about in all other tasks")
     attributes: tuple[Attribute, ...] = Field(default=SEPARATE, description="asked one by one in a task `attributes`")
+    source: Source = Field(default="person", description="who answers")
     votes_per_item: int = Field(default=1, ge=1, le=100)
     overlap_share: float = Field(default=0.15, ge=0, le=1, description="share of items that more people vote on")
     overlap_votes: int = Field(default=3, ge=1, le=100, description="people for an item of the overlap")
@@ -110,6 +112,15 @@ def add_queue(book: Votebook, settings: QueueSettings, asked: Sequence[Item], by
     return number
 
 
+def votes_wanted(settings: QueueSettings, item: Item) -> int:
+    """How many people vote on an item as work; nobody on gold."""
+    if item.gold is not None:
+        return 0
+    return wanted_votes(
+        settings.seed, item.key, settings.votes_per_item, settings.overlap_votes, settings.overlap_share
+    )
+
+
 def publish_guideline(book: Votebook, text: str, by: str = "") -> int:
     """A new version of the guidelines, which all later tasks are bound to; its number from 1. The newest text again changes nothing."""
     key = digest_of(["guideline/1", text])
@@ -188,16 +199,12 @@ def _of_prompt(row: Candidates, task: TaskKind) -> Iterator[Item]:
 
 
 def _row(queue: int, place: int, item: Item, settings: QueueSettings) -> dict[str, Any]:
-    wanted = wanted_votes(
-        settings.seed, item.key, settings.votes_per_item, settings.overlap_votes, settings.overlap_share
-    )
-    is_gold = item.gold is not None
     return {
         "queue_id": queue,
         "key": item.key,
         "place": place,
-        "arm": "gold" if is_gold else "random",
-        "target": 0 if is_gold else wanted,
+        "arm": "random" if item.gold is None else "gold",
+        "target": votes_wanted(settings, item),
         "taken": 0,
         "content": item.content.model_dump(mode="json"),
         "gold": item.gold,
