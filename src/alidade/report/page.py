@@ -169,7 +169,7 @@ def voters(evidence: Evidence) -> list[Group]:
     found = []
     for stage, fitted in evidence.voters.items():
         everyone = sorted(fitted["annotators"], key=lambda one: -one["skill"]["n"])
-        shown = everyone[:_MOST_VOTERS]
+        shown = sorted(everyone[:_MOST_VOTERS], key=lambda one: one["annotator"])
         rest = f", the {len(shown)} who voted most" if len(shown) < len(everyone) else ""
         panels = [
             estimates_panel(words, [(one["annotator"], "last", Estimate.model_validate(one[name])) for one in shown])
