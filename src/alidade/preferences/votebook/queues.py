@@ -11,7 +11,7 @@ from pydantic import Field
 
 from alidade.digest import digest_of
 from alidade.errors import Conflict, DataError, NotFound
-from alidade.preferences.assign import places, wanted_votes
+from alidade.preferences.assign import arm_of, places, wanted_votes
 from alidade.preferences.votebook.acts import TaskKind
 from alidade.preferences.votebook.chain import append
 from alidade.preferences.votebook.database import Votebook
@@ -32,6 +32,9 @@ class QueueSettings(Record):
     votes_per_item: int = Field(default=1, ge=1, le=100)
     overlap_share: float = Field(default=0.15, ge=0, le=1, description="share of items that more people vote on")
     overlap_votes: int = Field(default=3, ge=1, le=100, description="people for an item of the overlap")
+    uncertain_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of items that are handed out by how unsure a scorer is of them"
+    )
     gold_share: float = Field(default=0.05, ge=0, le=0.5, description="share of tasks whose answer is known")
     repeat_share: float = Field(default=0.05, ge=0, le=0.5, description="share of tasks that were seen before")
     lease_minutes: float = Field(default=20, gt=0, le=1440, description="minutes until a task goes to somebody else")
@@ -203,7 +206,7 @@ def _row(queue: int, place: int, item: Item, settings: QueueSettings) -> dict[st
         "queue_id": queue,
         "key": item.key,
         "place": place,
-        "arm": "random" if item.gold is None else "gold",
+        "arm": arm_of(settings.seed, item.key, settings.uncertain_share) if item.gold is None else "gold",
         "target": votes_wanted(settings, item),
         "taken": 0,
         "content": item.content.model_dump(mode="json"),
