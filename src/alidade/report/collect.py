@@ -73,6 +73,7 @@ class Evidence:
     counts: Mapping[str, Values]
     manifests: Mapping[str, Manifest]
     overoptimisation: Values = field(default_factory=dict[str, Any])
+    values: Sequence[Values] = ()
 
 
 def collect(run_folder: Path) -> Evidence:
@@ -104,6 +105,7 @@ def collect(run_folder: Path) -> Evidence:
         overoptimisation=next(
             (found["overoptimisation"] for found in summaries.values() if "overoptimisation" in found), {}
         ),
+        values=[found["values"] for found in summaries.values() if "values" in found],
     )
 
 

@@ -20,6 +20,7 @@ MODULES = (
     "text",
     "thin",
     "training",
+    "values",
 )
 
 

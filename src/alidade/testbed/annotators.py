@@ -69,14 +69,19 @@ def gold_utilities(row: Candidates, judge: Judge, attribute: Attribute = "overal
 
 
 def votes(
-    rows: Sequence[Candidates], annotators_per_prompt: int, seed: int, attribute: Attribute = "overall"
+    rows: Sequence[Candidates],
+    annotators_per_prompt: int,
+    seed: int,
+    attribute: Attribute = "overall",
+    *,
+    pool: Sequence[Annotator] = POOL,
 ) -> list[Vote]:
     """Every pair of every row's answers, voted on by a few annotators drawn for the row; display order drawn per vote."""
     judge, cast = gold_judge(), []
     for row in rows:
         rng = generator(seed, "votes", row.prompt.id)
         utilities = gold_utilities(row, judge, attribute)
-        for annotator in rng.sample(POOL, annotators_per_prompt):
+        for annotator in rng.sample(pool, annotators_per_prompt):
             felt = [
                 felt_utility(annotator, value, answer.text)
                 for value, answer in zip(utilities, row.answers, strict=True)
