@@ -74,6 +74,7 @@ class Evidence:
     manifests: Mapping[str, Manifest]
     overoptimisation: Values = field(default_factory=dict[str, Any])
     voters: Mapping[str, Values] = field(default_factory=dict[str, Values])
+    values: Sequence[Values] = ()
 
 
 def collect(run_folder: Path) -> Evidence:
@@ -112,6 +113,7 @@ def collect(run_folder: Path) -> Evidence:
             and stage.name in present
             and (found := _object(present[stage.name] / "annotators.json"))
         },
+        values=[found["values"] for found in summaries.values() if "values" in found],
     )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alidade.report import figures, overoptimisation, page
+from alidade.preferences.groups import LEAST_PEOPLE
+from alidade.report import figures, overoptimisation, page, values
 from alidade.report.collect import Evidence, collect
 from alidade.report.examples import examples
 from alidade.report.graph import lineage
@@ -76,6 +77,8 @@ def _shown(evidence: Evidence) -> dict[str, Any]:
         "bins": bins,
         "reliability": figures.reliability(bins) if bins else "",
         "overoptimisation": overoptimisation.rows(evidence.overoptimisation),
+        "values": values.sections(evidence.values),
+        "least_people": LEAST_PEOPLE,
         "fits": overoptimisation.fits(evidence.overoptimisation),
         "curves": page.curve_sets(evidence),
         "lost": page.lost_rows(evidence.counts),

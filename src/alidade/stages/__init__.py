@@ -22,6 +22,7 @@ MODULES = (
     "text",
     "thin",
     "training",
+    "values",
 )
 
 

@@ -1,53 +1,24 @@
-"""The stage in which simulated annotators vote as people do: in a queue of a votebook, with leases, drawn orders, gold, repeats."""
+"""The stages in which simulated annotators vote on answers."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import Field
 
 from alidade.pipeline import InputFolder, StageContext, stage
-from alidade.records import Attribute, Candidates, Conversation, Record
-from alidade.seeds import derive, generator
+from alidade.preferences.groups import LEAST_PEOPLE
+from alidade.records import Candidates
+from alidade.stages.collection import Collection, collect_votes
 from alidade.stages.kinds import ANSWERS, VOTES
 from alidade.store import Artifact, read_rows, write_json
-from alidade.testbed.annotators import POOL, Annotator, choose, felt_utility, gold_utilities, put_in_order
-from alidade.testbed.judge import gold_judge, words_of
-
-if TYPE_CHECKING:
-    from alidade.preferences.votebook import Votebook
-    from alidade.preferences.votebook.acts import Submission
-    from alidade.preferences.votebook.leases import Task
-    from alidade.preferences.votebook.people import Person
-    from alidade.preferences.votebook.queues import Item, QueueSettings
-
-CLEAR = 1.0  # how far the best answer of a gold item is ahead, in gold utility
-WORDS_A_SECOND = 4.0
-FILES = ("rows.jsonl", "rankings.jsonl", "checks.jsonl", "repeats.jsonl")
-Worth = Mapping[tuple[Conversation, str], float]
+from alidade.testbed.annotators import POOL, Annotator
 
 
-class VotesConfig(Record):
-    """What simulated annotators are asked about each item, how many of them, and how they are checked."""
+class VotesConfig(Collection):
+    """How simulated annotators are asked, and which people's votes stand beside theirs."""
 
-    task: Literal["pair", "ranking"] = Field(
-        default="pair", description="which of two answers is better (every pair), or all answers to a prompt in order"
-    )
-    attribute: Attribute = Field(
-        default="overall", description="what they look at: helpful, honest, harmless, or the answer over all"
-    )
-    votes_per_item: int = Field(default=3, ge=1, le=len(POOL), description="annotators for an item")
-    overlap_share: float = Field(default=0.15, ge=0, le=1, description="share of items that more annotators vote on")
-    overlap_votes: int = Field(
-        default=5, ge=1, le=len(POOL), description="annotators for an item of the overlap, and for held-out ones"
-    )
-    gold: int = Field(default=40, ge=0, description="items whose best answer is known, to check annotators by")
-    gold_share: float = Field(default=0.05, ge=0, le=0.5, description="share of tasks that are gold")
-    repeat_share: float = Field(default=0.05, ge=0, le=0.5, description="share of tasks that were seen before")
     people: list[InputFolder] = Field(
         default=[], description="folders of people's votes on the same answers, written by `alidade label export`"
     )
@@ -57,29 +28,16 @@ class VotesConfig(Record):
 def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Votes of simulated annotators on answers, and of people who voted on the same ones."""
     from alidade.preferences.collected import collected_votes
-    from alidade.preferences.votebook import open_votebook
-    from alidade.preferences.votebook.export import export_files, lines
+    from alidade.preferences.votebook.export import lines
 
-    answered = {name: read_rows(inputs["answers"].path / f"{name}.jsonl", Candidates) for name in ("rows", "heldout")}
+    answered = _answered(inputs)
     everything = [row for rows in answered.values() for row in rows]
-    clock = _Clock()
-    book = open_votebook(clock=clock)
-    office = _Office(book, clock, _hired(book, _worth_of(everything, config.attribute), context.seed))
-    wanted = {name: _queue(name, config, context.seed) for name in answered}
-    asked = {name: _asked(rows, wanted[name], config, context.seed) for name, rows in answered.items()}
-    for name, items in asked.items():
-        if items:
-            office.collect(wanted[name], items, context)
-    exported = [export_files(book, name) for name, items in asked.items() if items]
+    files = collect_votes(answered, POOL, config, context)
     of_people = [collected_votes(Path(folder), everything) for folder in config.people]
-    exported += [{"rows.jsonl": lines(some.votes), "rankings.jsonl": lines(some.rankings)} for some in of_people]
-    for file in FILES:
-        text = "".join(files.get(file, "") for files in exported)
-        if text or file == "rows.jsonl":
-            (context.out / file).write_text(text, encoding="utf-8")
-    write_json(
-        context.out / "gold.json", [known for files in exported for known in json.loads(files.get("gold.json", "[]"))]
-    )
+    for some in of_people:
+        for name, acts in (("rows.jsonl", some.votes), ("rankings.jsonl", some.rankings)):
+            files[name] = files.get(name, "") + lines(acts)
+    _write(files, context)
     people = sorted({name for some in of_people for name in some.annotators})
     pool = [annotator.model_dump() for annotator in POOL]
     write_json(context.out / "annotators.json", {"simulated": not people, "pool": pool, "people": people})
@@ -87,134 +45,33 @@ def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: 
         context.note("votes of people", sum(map(len, of_people)))
 
 
-def _worth_of(rows: Sequence[Candidates], attribute: Attribute) -> Worth:
-    """What each answer is worth to the gold judge, by what an annotator sees of it."""
-    judge = gold_judge()
-    return {
-        (row.prompt.conversation, answer.text): value
-        for row in rows
-        for answer, value in zip(row.answers, gold_utilities(row, judge, attribute), strict=True)
-    }
+class GroupVotesConfig(Collection):
+    """Two groups of simulated people who look at answers with equal care, and one taste that tells them apart."""
 
-
-def _queue(name: str, config: VotesConfig, seed: int) -> QueueSettings:
-    """How a queue is asked; what is held out measures, so that every item of it is one of the overlap, and none checks annotators."""
-    from alidade.preferences.votebook.queues import QueueSettings
-
-    held_out = name == "heldout"
-    return QueueSettings(
-        name=name,
-        task=config.task,
-        attribute=config.attribute,
-        votes_per_item=config.votes_per_item,
-        overlap_share=1.0 if held_out else config.overlap_share,
-        overlap_votes=config.overlap_votes,
-        gold_share=0.0 if held_out else config.gold_share,
-        repeat_share=0.0 if held_out else config.repeat_share,
-        source="testbed",
-        seed=derive(seed, name),
+    people: int = Field(default=6, ge=LEAST_PEOPLE, le=50, description="people in each group")
+    length: float = Field(
+        default=0.5, description="utility that one group feels per ten words of answer, the other none"
     )
 
 
-def _asked(rows: Sequence[Candidates], wanted: QueueSettings, config: VotesConfig, seed: int) -> list[Item]:
-    """The items of a queue, a draw of those with a clear best answer being gold."""
-    from alidade.preferences.votebook.queues import items_of
-
-    asked = items_of(rows, wanted.task) if rows else []
-    if not wanted.gold_share:
-        return asked
-    worth = _worth_of(rows, config.attribute)
-    clear = {item.key: best for item in asked if (best := _clear_best(item, worth)) is not None}
-    chosen = generator(seed, "gold").sample(sorted(clear), min(config.gold, len(clear)))
-    known = {key: clear[key] for key in chosen}
-    return [item.model_copy(update={"gold": known.get(item.key)}) for item in asked]
-
-
-def _clear_best(item: Item, worth: Worth) -> int | None:
-    """The number of the answer that is clearly the best; None where there is none."""
-    content = item.content
-    values = sorted(((worth[content.prompt, each.text], each.number) for each in content.answers), reverse=True)
-    return values[0][1] if values[0][0] - values[1][0] >= CLEAR else None
+@stage("testbed-group-votes", version=1, reads={"answers": ANSWERS}, writes=VOTES, config=GroupVotesConfig)
+def testbed_group_votes(config: GroupVotesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
+    """Votes of people who like long answers and of people who do not mind; `coin` is a question that says nothing of them."""
+    pool: list[Annotator] = []
+    groups: dict[str, dict[str, str]] = {}
+    for number in range(2 * config.people):
+        taste = "long" if number % 2 else "plain"
+        name = f"{taste}-{number // 2}"
+        pool.append(Annotator(name=name, attention=0.93, sharpness=3.0, length=config.length * (taste == "long")))
+        groups[name] = {"taste": taste, "coin": "heads" if number // 2 % 2 else "tails"}
+    _write(collect_votes(_answered(inputs), pool, config, context), context)
+    write_json(context.out / "groups.json", groups)
 
 
-@dataclass(frozen=True)
-class _Labeler:
-    person: Person
-    answer: Callable[[Task], Submission]
+def _answered(inputs: Mapping[str, Artifact]) -> dict[str, list[Candidates]]:
+    return {name: read_rows(inputs["answers"].path / f"{name}.jsonl", Candidates) for name in ("rows", "heldout")}
 
 
-def _hired(book: Votebook, worth: Worth, seed: int) -> list[_Labeler]:
-    from alidade.preferences.votebook.people import invite, join
-
-    return [
-        _Labeler(
-            join(book, invite(book, "labeler"), annotator.name, f"simulated {annotator.name}"),
-            _mind(annotator, worth, seed),
-        )
-        for annotator in POOL
-    ]
-
-
-def _mind(annotator: Annotator, worth: Worth, seed: int) -> Callable[[Task], Submission]:
-    """What an annotator answers to a task."""
-    from alidade.preferences.votebook.acts import Order, Pick
-
-    rng = generator(seed, "votes", annotator.name)
-
-    def answer(task: Task) -> Submission:
-        felt = [felt_utility(annotator, worth[task.prompt, text], text) for text in task.answers]
-        if task.kind == "pair":
-            return Pick(choice=choose(annotator, felt[0] - felt[1], rng))
-        return Order(ranks=put_in_order(annotator, felt, rng))
-
-    return answer
-
-
-@final
-class _Clock:
-    """Seconds of simulated work."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def read(self, task: Task) -> None:
-        """Let pass as long as reading a task takes."""
-        self.seconds += sum(len(words_of(text)) for text in task.answers) / WORDS_A_SECOND
-
-
-@dataclass(frozen=True)
-class _Office:
-    """Annotators who take tasks in turns until there is none left for them."""
-
-    book: Votebook
-    clock: _Clock
-    labelers: Sequence[_Labeler]
-
-    def collect(self, wanted: QueueSettings, items: Sequence[Item], context: StageContext) -> None:
-        from alidade.preferences.votebook.casting import cast
-        from alidade.preferences.votebook.leases import claim
-        from alidade.preferences.votebook.queues import add_queue
-
-        add_queue(self.book, wanted, items)
-        working = list(self.labelers)
-        with context.progress.track(_votes_in(wanted, items), f"votes on {wanted.name}", "votes") as tracker:
-            while working:
-                for labeler in tuple(working):
-                    task = claim(self.book, labeler.person, wanted.name)
-                    if task is None:
-                        working.remove(labeler)
-                        continue
-                    self.clock.read(task)
-                    cast(self.book, labeler.person, task.id, labeler.answer(task), task.id)
-                    tracker.advance()
-
-
-def _votes_in(wanted: QueueSettings, items: Sequence[Item]) -> int:
-    """About how many votes a queue brings, gold and repeats included."""
-    from alidade.preferences.votebook.queues import votes_wanted
-
-    work = sum(votes_wanted(wanted, item) for item in items)
-    return round(work / (1 - wanted.gold_share - wanted.repeat_share))
+def _write(files: Mapping[str, str], context: StageContext) -> None:
+    for name, text in ({"rows.jsonl": ""} | dict(files)).items():
+        (context.out / name).write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from alidade.preferences.doctor.complaint import Ailment, Complaint
 from alidade.preferences.doctor.sheet import Sheet
@@ -39,7 +40,7 @@ def misjoined_rows(sheet: Sheet) -> Iterator[Complaint]:
     if len(cases) < SHORTEST:
         return
     prompts = [case.prompt.last_user_text for case in cases if case.prompt]
-    fits = _fits(prompts, [" ".join(case.answers) for case in cases])
+    fits = _Fits(prompts, [" ".join(case.answers) for case in cases])
     lines, shifts = list[int](), Counter[int]()
     for shift, run in groupby(enumerate(_path(fits)), key=lambda item: item[1]):
         places = [place for place, _ in run]
@@ -51,49 +52,90 @@ def misjoined_rows(sheet: Sheet) -> Iterator[Complaint]:
     yield from MISJOINED.found(lines, len(sheet.cases), shifts={str(shift): n for shift, n in sorted(shifts.items())})
 
 
-def _fits(prompts: Sequence[str], answers: Sequence[str]) -> list[Mapping[int, float]]:
-    """For each row, how well its answers fit the prompt so many rows away: the share of the prompt's rare words they hold."""
-    asked = [set(re.findall(r"\w+", text.lower())) for text in prompts]
-    counts = Counter(word for words in asked for word in words)
-    most = min(MOST, max(2.0, COMMON * len(prompts)))
-    weights = {word: math.log(len(prompts) / count) for word, count in counts.items() if count <= most}
-    whole = [sum(weights.get(word, 0.0) for word in words) for words in asked]
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, words in enumerate(asked):
-        for word in words & weights.keys():
-            places[word].append(place)
-    found: list[Mapping[int, float]] = []
-    for row, answer in enumerate(answers):
+class _Fits:
+    """How well each row's answers fit the prompts of others: the share of a prompt's rare words they hold.
+
+    A row's fits are reckoned when asked for: all of them together would fill the memory.
+    """
+
+    def __init__(self, prompts: Sequence[str], answers: Sequence[str]) -> None:
+        asked = [_words(text) for text in prompts]
+        counts = Counter(word for words in asked for word in words)
+        most = min(MOST, max(2.0, COMMON * len(prompts)))
+        self._weights = {word: math.log(len(prompts) / count) for word, count in counts.items() if count <= most}
+        self._whole = [sum(self._weights.get(word, 0.0) for word in words) for words in asked]
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for place, words in enumerate(asked):
+            for word in words & self._weights.keys():
+                self._places[word].append(place)
+        self._answers = answers
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def of(self, row: int) -> Mapping[int, float]:
+        """How well the answers of a row fit the prompt so many rows away; where nothing is shared, nothing is said."""
         shared: dict[int, float] = defaultdict(float)
-        for word in set(re.findall(r"\w+", answer.lower())) & weights.keys():
-            for place in places[word]:
-                shared[place - row] += weights[word] / whole[place]
-        found.append(shared)
-    return found
+        for word in _words(self._answers[row]) & self._weights.keys():
+            weight = self._weights[word]
+            for place in self._places[word]:
+                shared[place - row] += weight / self._whole[place]
+        return shared
 
 
-def _path(fits: Sequence[Mapping[int, float]]) -> list[int]:
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+class _Stretch(NamedTuple):
+    """Rows from `start` on at one shift, and the stretch that came before."""
+
+    start: int
+    shift: int
+    before: _Stretch | None
+
+
+def _path(fits: _Fits) -> list[int]:
     """The likeliest shift of each row: the path that fits best, less a price for each change.
 
-    Only shifts that lead in `SHORTEST` rows or more are tried.
+    Only shifts that lead in `SHORTEST` rows or more are tried. A path that is worse than the best one less the price is never looked at
+    again, but replaced by a change from the best one where its shift next fits; so a row costs no more than it has fits.
     """
-    leads = Counter(shift for fit in fits for shift, value in fit.items() if value > fit.get(0, 0.0))
-    shifts = [0, *(shift for shift, rows in leads.items() if rows >= SHORTEST)]
-    total, came = dict.fromkeys(shifts, 0.0), list[dict[int, int]]()
-    for fit in fits:
-        best = max(shifts, key=lambda shift: total[shift])
-        came.append({shift: shift if total[shift] >= total[best] - SWITCH else best for shift in shifts})
-        total = {
-            shift: total[came[-1][shift]] - SWITCH * (came[-1][shift] != shift) + fit.get(shift, 0.0)
-            for shift in shifts
-        }
-    path = [max(shifts, key=lambda shift: total[shift])]
-    for step in reversed(came):
-        path.append(step[path[-1]])
-    return path[-2::-1]
+    tried = _leading(fits)
+    best, end = 0.0, _Stretch(0, 0, None)
+    ends = {0: (best, end)}
+    for row in range(len(fits)):
+        floor, came = best - SWITCH, end
+        for shift, value in fits.of(row).items():
+            if shift in tried:
+                total, stretch = ends.get(shift) or (0.0, _Stretch(0, shift, None))
+                if total < floor:
+                    total, stretch = floor, _Stretch(row, shift, came)
+                ends[shift] = total + value, stretch
+                if total + value > best:
+                    best, end = ends[shift]
+    return _unrolled(end, len(fits))
 
 
-def _is_sure(fits: Sequence[Mapping[int, float]], places: Sequence[int], shift: int) -> bool:
-    own = [fits[place].get(0, 0.0) for place in places]
-    other = [fits[place].get(shift, 0.0) for place in places]
-    return lead(own, other) > SURE
+def _leading(fits: _Fits) -> set[int]:
+    """No shift, and those that fit better than it in `SHORTEST` rows or more."""
+    leads: Counter[int] = Counter()
+    for row in range(len(fits)):
+        found = fits.of(row)
+        own = found.get(0, 0.0)
+        leads.update(shift for shift, value in found.items() if value > own)
+    return {0, *(shift for shift, rows in leads.items() if rows >= SHORTEST)}
+
+
+def _unrolled(end: _Stretch, rows: int) -> list[int]:
+    path: list[int] = []
+    at: _Stretch | None = end
+    while at is not None:
+        path += [at.shift] * (rows - len(path) - at.start)
+        at = at.before
+    return path[::-1]
+
+
+def _is_sure(fits: _Fits, places: Sequence[int], shift: int) -> bool:
+    found = [fits.of(place) for place in places]
+    return lead([one.get(0, 0.0) for one in found], [one.get(shift, 0.0) for one in found]) > SURE

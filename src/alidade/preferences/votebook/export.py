@@ -14,7 +14,7 @@ from alidade.preferences.votebook.chain import verify
 from alidade.preferences.votebook.collect import collect, groups_of
 from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.people import everyone
-from alidade.preferences.votebook.queues import Content, queue_named
+from alidade.preferences.votebook.queues import Content, QueueSettings, queue_named
 from alidade.preferences.votebook.schema import items
 from alidade.records import Candidates, Completion, Prompt, Record
 
@@ -40,9 +40,7 @@ def export_files(book: Votebook, queue: str) -> dict[str, str]:
     about = {
         "about.json": {"queue": settings.model_dump(mode="json"), "skipped": found.skipped, "flagged": found.flagged},
         "chain.json": vars(checked),
-        "gold.json": [
-            _gold(contents[key], best) for key, best in found.gold.items() if len(contents[key].answers) == 2
-        ],
+        "gold.json": [row for key, best in found.gold.items() for row in _gold(contents[key], best, settings)],
         "groups.json": groups_of(everyone(book)),
     }
     files = {name: lines(kept) for name, kept in rows.items() if kept or name == "rows.jsonl"}
@@ -89,10 +87,21 @@ def _candidates(contents: Sequence[Content]) -> list[Candidates]:
     ]
 
 
-def _gold(content: Content, best: int) -> dict[str, Any]:
-    left, right = (answer.number for answer in content.answers)
-    choice = "left" if best == left else "right"
-    return {"prompt_id": content.prompt_id, "left": left, "right": right, "choice": choice}
+def _gold(content: Content, best: int, settings: QueueSettings) -> list[dict[str, Any]]:
+    """That the best answer is better than each other one, in every attribute that was asked."""
+    attributes = settings.attributes if settings.task == "attributes" else ("overall",)
+    others = [answer.number for answer in content.answers if answer.number != best]
+    return [
+        {
+            "prompt_id": content.prompt_id,
+            "left": min(best, other),
+            "right": max(best, other),
+            "choice": "left" if best < other else "right",
+            **({} if attribute == "overall" else {"attribute": attribute}),
+        }
+        for attribute in attributes
+        for other in others
+    ]
 
 
 def lines(rows: Iterable[Record]) -> str:
