@@ -76,6 +76,11 @@ def test_what_a_model_likes_is_told_by_the_pairs_that_differ():
     assert (found["x"]["length"].mean, found["y"]["length"].mean) == (1.0, 0.75)
 
 
+def test_what_chance_alone_would_like_is_the_range_of_the_dealt_models():
+    found = held_against_chance(15, [3, 6]).likes_by_chance["length"]
+    assert (found.low, found.high, found.n) == (0.9, 1.0, 4)
+
+
 def test_pairs_are_of_different_answers_to_one_prompt():
     assert len(pairs_of(ROWS)) == 30
     assert flatters("Great question! Here it is.")

@@ -110,13 +110,18 @@ class Parting(Record):
 
 
 class Values(Record):
-    """What was found on one question; `votes` is what each model learned from."""
+    """What was found on one question; `votes` is what each model learned from.
+
+    `likes_by_chance` is the mean, least and most of all dealt groups' models: intervals over prompts do not know that a model learned
+    from other votes would like other things.
+    """
 
     question: str
     votes: int
     pairs: int
     prompts: int
     models: tuple[Likes, ...]
+    likes_by_chance: Mapping[str, Estimate]
     partings: tuple[Parting, ...]
 
 
@@ -209,6 +214,7 @@ def values(question: str, found: Electorates, pairs: Sequence[Pair], leads: Lead
         pairs=len(pairs),
         prompts=len(set(prompts)),
         models=tuple(Likes(name=name, people=people[name], likes=likes(pairs, own)) for name, own in models.items()),
+        likes_by_chance=_range([likes(pairs, ahead) for deal in leads.deals for ahead in deal.values()]),
         partings=tuple(partings),
     )
 
@@ -225,6 +231,14 @@ def likes(pairs: Sequence[Pair], leads: Sequence[float]) -> dict[str, Estimate]:
         if told:
             found[trait] = clustered_proportion([more for more, _ in told], [prompt for _, prompt in told])
     return found
+
+
+def _range(found: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
+    """By trait: the mean of several models, and the least and the most of them."""
+    means = {trait: [one[trait].mean for one in found] for trait in found[0]}
+    return {
+        trait: Estimate(mean=fmean(each), low=min(each), high=max(each), n=len(each)) for trait, each in means.items()
+    }
 
 
 def _examples(pairs: Sequence[Pair], one: Sequence[float], other: Sequence[float]) -> tuple[Split, ...]:

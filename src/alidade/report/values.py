@@ -79,9 +79,13 @@ def _agreement(one: Parting) -> Panel:
 
 
 def _likes(one: Values, trait: str) -> Panel | None:
-    found = [(model.name, "last", model.likes[trait]) for model in one.models if trait in model.likes]
+    if trait not in one.likes_by_chance:
+        return None
+    found = [(model.name, "last", model.likes[trait]) for model in one.models]
     label, counts = LIKES[trait]
-    return estimates_panel(MeasureWords(label, counts, "", True), found) if found else None
+    return estimates_panel(
+        MeasureWords(label, counts, "", True), [*found, ("dealt at random", "hollow", one.likes_by_chance[trait])]
+    )
 
 
 def _examples(one: Parting) -> list[Example]:

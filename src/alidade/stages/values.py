@@ -34,7 +34,7 @@ class ValuesStage(Trained):
         description="what annotators said of themselves, as in an export's groups.json; not needed where the votes bring it",
     )
     deals: int = Field(
-        default=3, ge=1, le=20, description="times the groups are dealt out again at random, to see what chance makes"
+        default=3, ge=2, le=20, description="times the groups are dealt out again at random, to see what chance makes"
     )
     training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
 

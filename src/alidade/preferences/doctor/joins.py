@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
+
+import numpy as np
 
 from alidade.preferences.doctor.complaint import Ailment, Complaint
 from alidade.preferences.doctor.sheet import Sheet
@@ -24,6 +26,9 @@ COMMON, MOST = (
 SHORTEST = 8  # rows of a run: fewer may be chance
 SURE = 4.0  # standard errors by which the other prompts must lead over a run
 SWITCH = 1.0  # in units of a perfect match: what leaving one's own prompt, or changing the shift, must bring
+
+Array = np.ndarray
+_NOWHERE, _NOTHING = np.zeros(0, dtype=int), np.zeros(0)
 
 MISJOINED = Ailment(
     "misjoined-rows",
@@ -62,25 +67,33 @@ class _Fits:
         asked = [_words(text) for text in prompts]
         counts = Counter(word for words in asked for word in words)
         most = min(MOST, max(2.0, COMMON * len(prompts)))
-        self._weights = {word: math.log(len(prompts) / count) for word, count in counts.items() if count <= most}
-        self._whole = [sum(self._weights.get(word, 0.0) for word in words) for words in asked]
-        self._places: dict[str, list[int]] = defaultdict(list)
+        weights = {word: math.log(len(prompts) / count) for word, count in counts.items() if count <= most}
+        whole = [sum(weights.get(word, 0.0) for word in words) for words in asked]
+        places: dict[str, list[int]] = defaultdict(list)
         for place, words in enumerate(asked):
-            for word in words & self._weights.keys():
-                self._places[word].append(place)
+            for word in words & weights.keys():
+                places[word].append(place)
         self._answers = answers
+        self._found = {
+            word: (np.array(rows), np.array([weights[word] / whole[row] if whole[row] else 0.0 for row in rows]))
+            for word, rows in places.items()
+        }
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def of(self, row: int) -> Mapping[int, float]:
-        """How well the answers of a row fit the prompt so many rows away; where nothing is shared, nothing is said."""
-        shared: dict[int, float] = defaultdict(float)
-        for word in _words(self._answers[row]) & self._weights.keys():
-            weight = self._weights[word]
-            for place in self._places[word]:
-                shared[place - row] += weight / self._whole[place]
-        return shared
+    def of(self, row: int) -> tuple[Array, Array]:
+        """How far away the prompts are that share anything with the answers of a row, in order, and how well each fits."""
+        found = [self._found[word] for word in _words(self._answers[row]) & self._found.keys()]
+        if not found:
+            return _NOWHERE, _NOTHING
+        shifts, inverse = np.unique(np.concatenate([rows for rows, _ in found]) - row, return_inverse=True)
+        return shifts, np.bincount(inverse, weights=np.concatenate([shares for _, shares in found]))
+
+    def at(self, row: int, shift: int) -> float:
+        """How well the answers of a row fit one prompt."""
+        shifts, values = self.of(row)
+        return float(values[shifts == shift].sum())
 
 
 def _words(text: str) -> set[str]:
@@ -88,11 +101,11 @@ def _words(text: str) -> set[str]:
 
 
 class _Stretch(NamedTuple):
-    """Rows from `start` on at one shift, and the stretch that came before."""
+    """Rows from `start` on at one shift, and the place in a list of the stretch that came before, -1 for none."""
 
     start: int
     shift: int
-    before: _Stretch | None
+    before: int
 
 
 def _path(fits: _Fits) -> list[int]:
@@ -101,41 +114,46 @@ def _path(fits: _Fits) -> list[int]:
     Only shifts that lead in `SHORTEST` rows or more are tried. A path that is worse than the best one less the price is never looked at
     again, but replaced by a change from the best one where its shift next fits; so a row costs no more than it has fits.
     """
+    rows = len(fits)
     tried = _leading(fits)
-    best, end = 0.0, _Stretch(0, 0, None)
-    ends = {0: (best, end)}
+    total, start, before = np.zeros(2 * rows), np.zeros(2 * rows, dtype=int), np.full(2 * rows, -1)
+    best, stretches = 0.0, [_Stretch(0, 0, -1)]
+    for row in range(rows):
+        shifts, values = fits.of(row)
+        at, values = shifts[tried[shifts]], values[tried[shifts]]
+        if not len(at):
+            continue
+        late = at[total[at] < best - SWITCH]
+        start[late], before[late] = row, len(stretches) - 1
+        total[at] = np.maximum(total[at], best - SWITCH) + values
+        first = at[np.argmax(total[at])]
+        if total[first] > best:
+            best = float(total[first])
+            leading = _Stretch(int(start[first]), int(first), int(before[first]))
+            if leading != stretches[-1]:
+                stretches.append(leading)
+    return _unrolled(stretches, rows)
+
+
+def _leading(fits: _Fits) -> Array:
+    """Of each shift, the negative ones at the end, whether it fits better than none in `SHORTEST` rows or more; none is tried too."""
+    leads = np.zeros(2 * len(fits), dtype=int)
     for row in range(len(fits)):
-        floor, came = best - SWITCH, end
-        for shift, value in fits.of(row).items():
-            if shift in tried:
-                total, stretch = ends.get(shift) or (0.0, _Stretch(0, shift, None))
-                if total < floor:
-                    total, stretch = floor, _Stretch(row, shift, came)
-                ends[shift] = total + value, stretch
-                if total + value > best:
-                    best, end = ends[shift]
-    return _unrolled(end, len(fits))
+        shifts, values = fits.of(row)
+        leads[shifts[values > values[shifts == 0].sum()]] += 1
+    tried = leads >= SHORTEST
+    tried[0] = True
+    return tried
 
 
-def _leading(fits: _Fits) -> set[int]:
-    """No shift, and those that fit better than it in `SHORTEST` rows or more."""
-    leads: Counter[int] = Counter()
-    for row in range(len(fits)):
-        found = fits.of(row)
-        own = found.get(0, 0.0)
-        leads.update(shift for shift, value in found.items() if value > own)
-    return {0, *(shift for shift, rows in leads.items() if rows >= SHORTEST)}
-
-
-def _unrolled(end: _Stretch, rows: int) -> list[int]:
+def _unrolled(stretches: Sequence[_Stretch], rows: int) -> list[int]:
     path: list[int] = []
-    at: _Stretch | None = end
-    while at is not None:
-        path += [at.shift] * (rows - len(path) - at.start)
-        at = at.before
+    at = len(stretches) - 1
+    while at >= 0:
+        start, shift, at = stretches[at]
+        path += [shift] * (rows - len(path) - start)
     return path[::-1]
 
 
 def _is_sure(fits: _Fits, places: Sequence[int], shift: int) -> bool:
-    found = [fits.of(place) for place in places]
-    return lead([one.get(0, 0.0) for one in found], [one.get(shift, 0.0) for one in found]) > SURE
+    return lead([fits.at(place, 0) for place in places], [fits.at(place, shift) for place in places]) > SURE
