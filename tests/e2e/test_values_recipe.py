@@ -29,7 +29,8 @@ def made(tmp_path_factory):
         "stages.base.use=model-folder",
         f"base.path={folder / 'model'}",
         "demonstrations.rows=60",
-        "prompts={rows: 40, heldout: 20}",
+        "prompts.rows=40",
+        "prompts.heldout=20",
         "answers.max_new_tokens=12",
     ]
     store = Store(folder / "run" / "store")

@@ -32,12 +32,12 @@ def corrections(demonstrations: Sequence[Demonstration], candidates: Sequence[Ca
         if not answer.error
     }
     known = [row for row in demonstrations if row.prompt in shown]
-    prompts = [row.prompt for row in known]
+    prompts = [row.prompt.model_dump_json() for row in known]
     unchanged = [row.answer == shown[row.prompt] for row in known]
     kept = [_in_common(shown[row.prompt], row.answer) for row in known]
     return Corrections(
         answers=len(demonstrations),
-        prompts=len({row.prompt for row in demonstrations}),
+        prompts=len({row.prompt.model_dump_json() for row in demonstrations}),
         unchanged=clustered_proportion(unchanged, prompts) if known else None,
         kept=mean_estimate(kept, prompts) if known else None,
     )
