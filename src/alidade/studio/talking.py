@@ -80,12 +80,9 @@ class Desk:
         return None if job is None or job.fault.done() else job.fault
 
     def fault(self, person: Person, queue: str) -> str:
-        """Why the person's last message has no answers, or nothing; told once."""
-        with self._lock:
-            if self.in_work(person, queue) is not None:
-                return ""
-            job = self._jobs.pop((person.id, queue), None)
-        return "" if job is None else job.fault.result()
+        """Why the person's last message has no answers, or nothing."""
+        job = self._jobs.get((person.id, queue))
+        return job.fault.result() if job is not None and job.fault.done() else ""
 
     def _answer(self, person: Person, asked: Asked) -> str:
         try:
