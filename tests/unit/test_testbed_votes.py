@@ -125,7 +125,7 @@ def test_a_run_s_queue_asks_what_its_annotators_were_asked_and_people_s_votes_en
         about = {"kind": "votes", "key": "1" * 64, "name": "votes", "stage": "testbed-votes", "config": config}
         store.commit(draft, about | common | {"inputs": inputs})
     rows, usual = _answers(str(place))
-    wanted = _settings("tour", usual, ["gold_share=0", "repeat_share=0"])
+    wanted = _settings("tour", ["gold_share=0", "repeat_share=0"], usual)
     assert (wanted.task, wanted.votes_per_item) == ("ranking", 2)
     book = book_at(str(place))
     add_queue(book, wanted, items_of(rows, wanted.task))

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from alidade.digest import digest_of
-from alidade.errors import Conflict, DataError, NotFound
+from alidade.errors import Conflict, DataError, NotFound, UsageError
 from alidade.preferences.assign import arm_of, places, wanted_votes
+from alidade.preferences.partners import Made
 from alidade.preferences.votebook.acts import TaskKind
 from alidade.preferences.votebook.chain import append
 from alidade.preferences.votebook.database import Votebook
@@ -48,10 +49,11 @@ class QueueSettings(Record):
 
 
 class Answer(Record):
-    """An answer's number in its prompt, and its text."""
+    """An answer's number in its prompt, and its text; `made` says what made it, where that is known."""
 
     number: int
     text: str
+    made: Made | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Content(Record):
@@ -77,7 +79,10 @@ def items_of(candidates: Sequence[Candidates], task: TaskKind, gold: Mapping[str
 
     Raises:
         DataError: when nothing is left, or `gold` names an item or answer that does not exist.
+        UsageError: for a talk, whose items are made while it goes on.
     """
+    if task == "talk":
+        raise UsageError("a talk needs models, not answers", hint="`alidade label talk` has people talk to two models")
     found = [item for row in candidates for item in _of_prompt(row, task)]
     known = dict(gold or {})
     made = [item.model_copy(update={"gold": known.pop(item.key, None)}) for item in found]
@@ -108,7 +113,8 @@ def add_queue(book: Votebook, settings: QueueSettings, asked: Sequence[Item], by
         row = {"name": settings.name, "settings": settings.model_dump(mode="json"), "guideline": newest, "open": True}
         number = connection.execute(queues.insert().values(row).returning(queues.c.id)).scalar_one()
         rows = [_row(number, place, by_key[key], settings) for place, key in enumerate(places(settings.seed, by_key))]
-        connection.execute(items.insert(), rows)
+        if rows:
+            connection.execute(items.insert(), rows)
         digest = digest_of([by_key[key].model_dump(mode="json") for key in sorted(by_key)])
         body = {"queue": settings.name, "settings": row["settings"], "items": len(rows), "digest": digest}
         append(connection, book.now(), "queue", by, body)
