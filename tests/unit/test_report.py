@@ -9,7 +9,7 @@ from tests.synthetic_run import answer_rows, evaluation, losses, mirrored_bins, 
 from alidade.errors import UsageError
 from alidade.evals import Claim, compare, corrected
 from alidade.records import Estimate
-from alidade.report import write_report
+from alidade.report.render import write_report
 from alidade.report.collect import Column, Curve
 from alidade.report.examples import DOZEN, examples
 from alidade.report.graph import GAP, WIDE, depths, lay_out

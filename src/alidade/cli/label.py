@@ -139,17 +139,19 @@ def book_at(where: str, *, must_exist: bool = False) -> Votebook:
 
 def _answers(where: str) -> list[Candidates] | None:
     """The answers that a run or a file holds, those to learn from; None for a votebook."""
+    path = Path(where)
+    if not path.is_dir() and path.suffix not in (".jsonl", ".gz"):
+        return None
     from alidade.cli.folders import store_of
     from alidade.pipeline.lineage import newest_of_kind
     from alidade.records import Candidates
     from alidade.store import read_rows
 
-    path = Path(where)
     if path.is_dir():
         store = store_of(path)
         manifest = newest_of_kind(store, "answers")
         return read_rows(store.artifact(manifest.digest, manifest.kind).path / "rows.jsonl", Candidates)
-    return read_rows(path, Candidates) if path.suffix in (".jsonl", ".gz") else None
+    return read_rows(path, Candidates)
 
 
 def _settings(name: str, given: list[str] | None) -> QueueSettings:
