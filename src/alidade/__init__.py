@@ -43,7 +43,7 @@ _HOMES = {
     "Sampling": "alidade.models.base",
     "TokenModel": "alidade.models.base",
     "load": "alidade.models.local",
-    "write_report": "alidade.report",
+    "write_report": "alidade.report.render",
 }
 
 __all__ = ["__version__"]

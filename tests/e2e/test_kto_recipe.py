@@ -8,7 +8,7 @@ import torch
 
 from alidade.models.local import load, save_model
 from alidade.pipeline import load_recipe, run
-from alidade.report import write_report
+from alidade.report.render import write_report
 from alidade.stages import load_all
 from alidade.store import Store, read_json
 from alidade.training.pretrain import new_model, train_tokenizer

@@ -10,7 +10,7 @@ from alidade.errors import AlidadeError
 from alidade.models.local import load, save_model
 from alidade.pipeline import load_recipe, run
 from alidade.records import Candidates, Comparison, Prompt
-from alidade.report import write_report
+from alidade.report.render import write_report
 from alidade.stages import load_all
 from alidade.store import Store, read_json, read_rows
 from alidade.testbed.documents import documents

@@ -5,7 +5,7 @@ import re
 import pytest
 from tests.synthetic_run import tour_stages, write_run
 
-from alidade.report import write_report
+from alidade.report.render import write_report
 
 OUTLINE = """\
 What alignment changed

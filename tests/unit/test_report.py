@@ -9,11 +9,11 @@ from tests.synthetic_run import answer_rows, evaluation, losses, mirrored_bins, 
 from alidade.errors import UsageError
 from alidade.evals import Claim, compare, corrected
 from alidade.records import Estimate
-from alidade.report import write_report
 from alidade.report.collect import Column, Curve
 from alidade.report.examples import DOZEN, examples
 from alidade.report.graph import GAP, WIDE, depths, lay_out
 from alidade.report.page import _reinforcement, lost_rows
+from alidade.report.render import write_report
 from alidade.report.summary import calibration
 from alidade.report.words import badges, number, p_value, shortened, signed, visible
 from alidade.stats import proportion

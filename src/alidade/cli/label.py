@@ -176,15 +176,17 @@ def book_at(where: str, *, must_exist: bool = False, makes: bool = False) -> Vot
 
 def _answers(where: str) -> tuple[list[Candidates] | None, dict[str, Any]]:
     """The answers to learn from that a run or a file holds, None for a votebook; and how the run's own annotators were asked."""
+    path = Path(where)
+    if not path.is_dir() and path.suffix not in (".jsonl", ".gz"):
+        return None, {}
     from alidade.cli.folders import store_of
     from alidade.pipeline.lineage import newest_of_kind
     from alidade.preferences.votebook.queues import QueueSettings
     from alidade.records import Candidates
     from alidade.store import read_rows
 
-    path = Path(where)
     if not path.is_dir():
-        return (read_rows(path, Candidates) if path.suffix in (".jsonl", ".gz") else None), {}
+        return read_rows(path, Candidates), {}
     store = store_of(path)
     try:
         asked = newest_of_kind(store, "votes")

@@ -19,7 +19,7 @@ def report(
     from pathlib import Path
 
     from alidade.pipeline import read_run
-    from alidade.report import write_report
+    from alidade.report.render import write_report
 
     folder = run_folder(Path(run) if run else None)
     read_run(folder)

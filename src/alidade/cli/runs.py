@@ -127,7 +127,7 @@ def _run(recipe: Recipe, folder: Path, only: Sequence[str]) -> Run:
 
 
 def _report(folder: Path) -> Path:
-    from alidade.report import write_report
+    from alidade.report.render import write_report
 
     typer.echo("writing the report", err=True)
     return write_report(folder)

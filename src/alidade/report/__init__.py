@@ -3,7 +3,3 @@
 Reading order: `collect` (what a run left behind), `summary` (the numbers), `words` (what they are called), `examples`
 and `page` (what is shown), `figures` and `graph` (drawn as SVG), `render` (the page).
 """
-
-from alidade.report.render import write_report
-
-__all__ = ["write_report"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 import nh3
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from alidade.report.words import visible
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 LONGEST = 60_000  # characters shown; beyond that a browser, not a person, has the trouble
 LONGEST_DIFF = 3_000  # words on either side: comparing takes the square of it
@@ -19,19 +22,13 @@ ALLOWED = {
     *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
 }
-# A link or an image stays the text it was written as: a labeler judges where it points, and nothing is fetched.
-_MARKDOWN = (
-    MarkdownIt("commonmark", {"html": False})
-    .enable(["table", "strikethrough"])
-    .disable(["link", "image", "autolink", "reference"])
-)
 _WORDS = re.compile(r"\s+|[^\s]+")
 
 
 @lru_cache(maxsize=4096)
 def rendered(text: str) -> Markup:
     """An answer as HTML that cannot act: no script, link, image, style or attribute."""
-    return Markup(nh3.clean(_MARKDOWN.render(_shown(text)), tags=ALLOWED, attributes={}))
+    return Markup(nh3.clean(_markdown().render(_shown(text)), tags=ALLOWED, attributes={}))
 
 
 def plain(text: str) -> Markup:
@@ -48,6 +45,15 @@ def differences(left: str, right: str) -> tuple[Markup, Markup]:
     before = [_marked(words[0][start:end], "" if tag == "equal" else "del") for tag, start, end, _, _ in blocks]
     after = [_marked(words[1][start:end], "" if tag == "equal" else "ins") for tag, _, _, start, end in blocks]
     return Markup("").join(before), Markup("").join(after)
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    """A link or an image stays the text it was written as: a labeler judges where it points, and nothing is fetched."""
+    from markdown_it import MarkdownIt
+
+    made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    return made.disable(["link", "image", "autolink", "reference"])
 
 
 def _marked(words: Sequence[str], tag: str) -> Markup:

@@ -1,32 +1,29 @@
 """A votebook's database: opened, brought to the newest schema, read from and written to one transaction at a time.
 
-SQLite in WAL mode with every commit on the disk is the default; PostgreSQL is a URL away. SQLite's writers queue at a lock of
-ours: its own waiting is by polling, which starves some when many write.
+SQLite in WAL mode with every commit on the disk is the default; PostgreSQL is a URL away. SQLite's writers take turns.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any, final
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy.event import listens_for
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from alidade.errors import StoreError, UsageError
+from alidade.preferences.votebook.turns import Turns
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 IN_MEMORY = "sqlite://"
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000")
 READ_ONLY = "alidade_reads"
+_VERSION = sa.table("alembic_version", sa.column("version_num"))
 
 
 @final
@@ -37,7 +34,7 @@ class Votebook:
         self._engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self.writes_in_turn = engine.dialect.name == "sqlite"
-        self._turn: AbstractContextManager[Any] = Lock() if self.writes_in_turn else nullcontext()
+        self._writer = Turns(engine).writing if self.writes_in_turn else engine.begin
         self.now = clock
 
     @contextmanager
@@ -49,7 +46,7 @@ class Votebook:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that is on the disk once this is left without an error."""
-        with self._turn, self._engine.begin() as connection:
+        with self._writer() as connection:
             yield connection
 
     def close(self) -> None:
@@ -66,14 +63,10 @@ def open_votebook(where: Path | str = IN_MEMORY, clock: Callable[[], float] = ti
     """
     engine = _engine(str(where) if "://" in str(where) else f"sqlite:///{Path(where).absolute()}")
     try:
-        with engine.connect() as connection:
-            _upgrade(connection)
+        _upgrade(engine)
     except OperationalError as error:
         hint = "is the server running, and may this user write there?"
         raise StoreError(f"the votebook cannot be opened: {error.orig}", where=_shown(engine), hint=hint) from error
-    except CommandError as error:
-        hint = "install the version of alidade that wrote it, or a newer one"
-        raise StoreError(f"the votebook is of another version: {error}", where=_shown(engine), hint=hint) from error
     return Votebook(engine, clock)
 
 
@@ -113,12 +106,32 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(engine: sa.Engine) -> None:
+    """Bring the schema to the newest version; where it is that already, the library that does so is not even loaded."""
+    with engine.execution_options(**{READ_ONLY: True}).connect() as connection:
+        if (
+            sa.inspect(connection).has_table(_VERSION.name)
+            and connection.scalar(sa.select(_VERSION)) == newest_schema()
+        ):
+            return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    connection.commit()
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        hint = "install the version of alidade that wrote it, or a newer one"
+        raise StoreError(f"the votebook is of another version: {error}", where=_shown(engine), hint=hint) from error
+
+
+def newest_schema() -> str:
+    """The number that the newest migration's file begins with, which is its revision."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _shown(engine: sa.Engine) -> str:

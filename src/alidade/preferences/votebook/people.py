@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -24,7 +25,6 @@ DAY = 86_400.0
 INVITED, LOGGED_IN, TOKEN = 7 * DAY, DAY / 2, 90 * DAY
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 200
 _HASHER = PasswordHasher()
-_NOBODY = _HASHER.hash(secrets.token_urlsafe())  # checked where there is no such person, so that both take as long
 
 _OWNER = (
     sa.select(people)
@@ -121,7 +121,7 @@ def log_in(book: Votebook, name: str, password: str) -> str:
     with book.reading() as connection:
         known = sa.select(people).where(people.c.name == name.strip().replace("\x00", ""))
         row = connection.execute(known).one_or_none()
-    is_right = _matches(row.password if row else _NOBODY, password)
+    is_right = _matches(row.password if row else _nobodys(), password)
     if row is None or not is_right or not row.active:
         raise NotAllowed("name and password do not belong together")
     return new_key(book, row.id, "session", "", LOGGED_IN)
@@ -203,6 +203,12 @@ def _hashed(password: str) -> str:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise UsageError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     return _HASHER.hash(password)
+
+
+@cache
+def _nobodys() -> str:
+    """Checked where there is no such person, so that both take as long."""
+    return _HASHER.hash(secrets.token_urlsafe())
 
 
 def _matches(hashed: str, password: str) -> bool:
