@@ -1,10 +1,11 @@
 """Real people's votes, a fifth held out at a time: how well the model, Dawid-Skene and plain counts say what was held out.
 
-`python -m benchmarks.annotators.people DATA [SET ...]` prints a table of nats per held-out vote that is no tie, with 95 % intervals over votes.
+`python -m benchmarks.annotators.people DATA [SET ...]` prints nats per held-out vote that is no tie, with 95 % intervals.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -118,7 +119,13 @@ def by_label(cast: Cast, model: AnnotatorModel) -> Array:
     return model.label_prob(low, high)
 
 
-def nats(cast: Cast, said: Callable[[Array], Mapping[str, Array]]) -> dict[str, tuple[float, float]]:
+def by_chance(cast: Cast, model: AnnotatorModel) -> Array:
+    """The model's chance for this annotator: the label where there is attention, and a coin where there is none."""
+    attention = model.attention[cast.who]
+    return attention * by_label(cast, model) + (1 - attention) / 2
+
+
+def nats(cast: Cast, said: Callable[[Array], Mapping[str, Array]]) -> dict[str, list[float]]:
     """Mean loss of each way on the votes that were held out, and half its interval."""
     losses: dict[str, list[Array]] = {}
     for part in range(PARTS):
@@ -127,37 +134,37 @@ def nats(cast: Cast, said: Callable[[Array], Mapping[str, Array]]) -> dict[str, 
             given = np.where(cast.low_wins > 0.5, chance, 1 - chance)[held]
             losses.setdefault(name, []).append(-np.log(given))
     every = {name: np.concatenate(found) for name, found in losses.items()}
-    return {name: (float(one.mean()), float(1.96 * one.std() / np.sqrt(len(one)))) for name, one in every.items()}
+    return {
+        name: [round(float(one.mean()), 4), round(float(1.96 * one.std() / np.sqrt(len(one))), 4)]
+        for name, one in every.items()
+    }
 
 
 def measured(name: str, data: Path) -> dict[str, object]:
-    """One set's rows of the table."""
-    cast = Cast(name, data)
+    """One set's column of the table."""
+    cast, spreads = Cast(name, data), []
 
     def said(seen: Array) -> dict[str, Array]:
         model = fit_annotators(cast.ballots(seen))
+        spreads.append(model.posterior.spread)
         return {
             "majority": by_majority(cast, seen),
             "shares": by_shares(cast, seen),
-            "Dawid-Skene": by_dawid_skene(cast, seen),
+            "dawid_skene": by_dawid_skene(cast, seen),
             "label": by_label(cast, model),
+            "for_this_annotator": by_chance(cast, model),
         }
 
+    found = nats(cast, said)
     agree, twos = agreement(cast)
-    return {"votes": int((cast.outcome != TIE).sum()), "agree": round(agree, 3), "twos": twos, **nats(cast, said)}
+    counts = {"votes": int((cast.outcome != TIE).sum()), "agree": round(agree, 3), "twos": twos}
+    return {**counts, **found, "spread": round(float(np.mean(spreads)), 2)}
 
 
 def main(data: Path, names: Sequence[str]) -> None:
-    """Print each set's rows."""
+    """Print each set's column."""
     for name in names or NAMES:
-        print(
-            name,
-            {
-                key: value if not isinstance(value, tuple) else tuple(round(x, 3) for x in value)
-                for key, value in measured(name, data).items()
-            },
-            flush=True,
-        )
+        print(json.dumps({name: measured(name, data)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class AnnotatorModel:
         return np.exp(self._trait("sharpness"))
 
     def label_prob(self, left: Array, right: Array, known: Array | float = 0.0) -> Array:
-        """P(left is better) to a careful annotator without side bias and as sharp as the pool, averaged over what is not known of the gap."""
+        """P(left is better) to a careful annotator without side bias and as sharp as the pool, averaged over the gap."""
         known = np.broadcast_to(np.asarray(known, dtype=float), left.shape)
         lead = self.flat[self.layout.pooled("known")] * known
         return chance_left_is_better(self.posterior, self.flat, self.covariance.free.own, (left, right), lead)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.special import logit
 from scipy.sparse import coo_array, csr_array, dia_array
+from scipy.special import logit
 
 from alidade.preferences.ballots import POOLED, Array, Ballots, Layout
 from alidade.preferences.orders import OrderVotes
@@ -68,8 +68,9 @@ class Room:
 class Posterior:
     """The log of the posterior density of utilities and annotators, but for a constant.
 
-    `spread` is that of the utilities, in log-odds of a careful vote. `unit` [annotators] is how much each annotator's sharpness
-    counts for the unit, `room` what each one's votes leave open of the utilities.
+    `spread` is that of the utilities, in log-odds of a careful vote; `care` [annotators] is where the search for attention starts;
+    `unit` [annotators] is how much each annotator's sharpness counts for the unit; `room` is what each one's votes leave open of
+    the utilities.
     """
 
     ballots: Ballots
@@ -91,7 +92,7 @@ class Posterior:
         return cls(ballots, layout, votes, *fitted_spread(ballots), unit, room)
 
     def start(self) -> Array:
-        """Equal answers, and annotators as expected."""
+        """Equal answers, and annotators as expected, but for how careful they seem."""
         flat = np.zeros(self.layout.size)
         for name, expected in EXPECTED.items():
             flat[self.layout.trait(name)] = expected.middle
@@ -120,7 +121,7 @@ class Posterior:
 
     def answered(self, flat: Array) -> Array:
         """The top in the utilities alone, from `flat`."""
-        answers, certain = self.layout.answers, inverse(self.information(flat).own)
+        answers, certain = self.layout.answers, inverse(self.about(flat).own)
 
         def utilities_only(slopes: Array) -> Array:
             step = np.zeros_like(slopes)
@@ -130,23 +131,10 @@ class Posterior:
         return highest(self.at, flat, utilities_only, 1.0)
 
     def covariance(self, information: Information) -> Covariance:
-        """That of all parameters, their unit being known and the utilities' room being theirs."""
+        """That of all parameters, their unit being known."""
         fixed = np.zeros(self.layout.size)
         fixed[self.layout.trait("sharpness")] = self.unit
         return Covariance.of(information, self.layout, fixed)
-
-    def roomy(self, information):
-        people = np.arange(self.layout.annotators)
-        places = np.stack(
-            [self.layout.trait(name).start - self.layout.answers + people for name in ("sharpness", "attention")]
-        )
-        root = np.sqrt(2 * self.room.told)
-        values = np.stack([root, root * self.room.pull])
-        size = self.layout.size - self.layout.answers
-        if self.layout.size <= DENSE:
-            return replace(information, among=information.among + _squares(places, values, size))
-        rows = sparse(places, values, size)
-        return replace(information, among=csr_array(information.among + rows.T @ rows))
 
     def in_unit(self, flat: Array) -> Array:
         """`flat` with sharpness in the unit."""
@@ -276,8 +264,7 @@ def _prior(layout: Layout, written_out: bool) -> tuple[Matrix, Array]:
 def climb(ballots: Ballots) -> tuple[Posterior, Array, Covariance]:
     """The posterior with the unit and the room that fit the votes, its top, and the covariance there."""
     posterior = Posterior.of(ballots)
-    flat = posterior.start()
-    flat = posterior.answered(flat)
+    flat = posterior.answered(posterior.start())
     sharpness = posterior.layout.trait("sharpness")
     for _ in range(ROUNDS):
         information = posterior.about(flat)
