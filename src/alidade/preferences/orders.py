@@ -43,7 +43,7 @@ class OrderVotes:
         return float(np.log(chance).sum()), gradient
 
     def scores(self, flat: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """What the orders that were given say of the parameters: rows whose squares sum to about the information.
+        """What the orders that were given say of the parameters: columns whose squares sum to about the information.
 
         Source: Berndt, Hall, Hall, Hausman 1974, Estimation and inference in nonlinear structural models.
         """
@@ -95,7 +95,7 @@ class OrderVotes:
         places = [self._answers, *((self.layout.trait(name).start + self._who)[:, None] for name in TRAITS)]
         places.append(np.full((len(self._who), 1), self.layout.pooled("known")))
         values = [slopes[0], *(slope[:, None] for slope in slopes[1:])]
-        yield self._who, np.concatenate(places, axis=1), np.concatenate(values, axis=1) / chance[:, None]
+        yield self._who, np.concatenate(places, axis=1).T, np.concatenate(values, axis=1).T / chance
 
 
 def orders_left_open(tied: Sequence[int]) -> list[tuple[int, ...]]:

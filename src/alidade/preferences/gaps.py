@@ -1,0 +1,102 @@
+"""How much more one answer is worth than another: the pair's own votes as they are, all else as a normal distribution.
+
+Around the mode the votes on a pair are far from normal where they all agree: they only say that the gap is not small. So they are taken
+out of the normal distribution and put back on a grid. For a pair that shares no answers with others this is exact, given the annotators.
+
+Source: Minka 2001, Expectation propagation for approximate Bayesian inference (the cavity and the tilted distribution).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from alidade.preferences.ballots import Array
+from alidade.preferences.pairwise import AT_ONCE, PairVotes
+from alidade.preferences.posterior import Posterior
+from alidade.preferences.uncertainty import Matrix, each_squared
+
+Pairs = tuple[Array, Array]  # left and right answers
+DEVIATIONS = np.linspace(-5, 5, 61)
+
+
+def chance_left_is_better(posterior: Posterior, flat: Array, certain: Matrix, asked: Pairs, lead: Array) -> Array:
+    """P(left is better) to a careful annotator, for pairs of which a `lead` of the left one is known beforehand.
+
+    `certain` is the covariance of the utilities, given the annotators.
+    """
+    pairs = _Pairs.among(asked, posterior.layout.answers)
+    mean = flat[pairs.first] - flat[pairs.second]
+    signs = np.stack([np.ones(len(mean)), -np.ones(len(mean))])
+    precision = 1 / each_squared(certain, np.stack([pairs.first, pairs.second]), signs)
+    own = [_Own.of(votes, flat, pairs) for votes in posterior.votes if isinstance(votes, PairVotes)]
+    told = sum((one.told for one in own), np.zeros(len(mean)))
+    slope = sum((one.slope for one in own), np.zeros(len(mean)))
+    # Never surer than before any vote was counted in.
+    without = np.maximum(precision - told, 0.5 / posterior.spread**2)
+    middle = ((precision - told) * mean - slope) / without
+    gaps = middle[:, None] + DEVIATIONS / np.sqrt(without)[:, None]
+    likely = sum((one.log_chance(flat, gaps) for one in own), np.tile(-0.5 * DEVIATIONS**2, (len(mean), 1)))
+    likely = np.exp(likely - likely.max(axis=1, keepdims=True))
+    likely /= likely.sum(axis=1, keepdims=True)
+    turned = np.where(asked[0] > asked[1], -1.0, 1.0)[:, None]
+    return (likely[pairs.place] * expit(turned * gaps[pairs.place] + lead[:, None])).sum(axis=1)
+
+
+class _Pairs(NamedTuple):
+    """Different pairs of answers, the lower number first; and at which place among them each of those asked for is."""
+
+    keys: Array
+    place: Array
+    answers: int
+
+    @classmethod
+    def among(cls, asked: Pairs, answers: int) -> _Pairs:
+        return cls(*np.unique(_keys(*asked, answers), return_inverse=True), answers)
+
+    @property
+    def first(self) -> Array:
+        return self.keys // self.answers
+
+    @property
+    def second(self) -> Array:
+        return self.keys % self.answers
+
+
+def _keys(left: Array, right: Array, answers: int) -> Array:
+    return np.minimum(left, right) * answers + np.maximum(left, right)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The votes on each of the pairs, what they say of its gap around the mode, and who of them is of which pair."""
+
+    votes: PairVotes
+    turned: Array
+    pair: Array
+    of_pair: csr_array
+    slope: Array
+    told: Array
+
+    @classmethod
+    def of(cls, votes: PairVotes, flat: Array, pairs: _Pairs) -> _Own:
+        keys = _keys(votes.left, votes.right, pairs.answers)
+        pair = np.minimum(np.searchsorted(pairs.keys, keys), len(pairs.keys) - 1)
+        counts = (pairs.keys[pair] == keys).astype(float)
+        of_pair = csr_array((counts, (pair, np.arange(len(keys)))), shape=(len(pairs.keys), len(keys)))
+        turned = np.where(votes.left > votes.right, -1.0, 1.0)
+        slope, told = votes.on_gaps(flat)
+        return cls(votes, turned, pair, of_pair, of_pair @ (turned * slope), of_pair @ told)
+
+    def log_chance(self, flat: Array, gaps: Array) -> Array:
+        """Of each pair's own votes together, at each of its `gaps` [pairs, any]."""
+        found = np.zeros_like(gaps)
+        for start in range(0, len(self.pair), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            lead = self.turned[part, None] * gaps[self.pair[part]]
+            found += self.of_pair[:, part] @ self.votes.log_chance(flat, lead, start)
+        return found
