@@ -1,8 +1,8 @@
 """What the model's labels are worth to a reward model: trained on them and on plain majorities of the same votes, in the written world.
 
 Two of twelve annotators vote on every pair of a prompt's answers. A majority keeps the pairs on which both picked the same side; the model
-keeps all but toss-ups. The reward model is a linear head on the fine-tuned pilot's states, trained to the end: with it a training takes a
-second and has no chance in it. Both are measured on the same held-out pairs by the gold judge.
+labels all of them, ties too. The reward model is a linear head on the fine-tuned pilot's states, trained to the end, in a second and
+without chance. Both are measured on the same held-out pairs by the gold judge.
 """
 
 from __future__ import annotations
@@ -41,10 +41,9 @@ MADE = ("base", "demonstrations", "sft", "prompts", "answers")
 SIZES = ("prompts.rows=500", "prompts.heldout=300")
 PROMPTS = 300
 ANNOTATORS, VOTES = 12, 2
-TOSS_UP = 0.1  # labels this near to 1/2 are left out, as pairs on which everyone ties are
 LEAST_GAP = 0.5  # of gold utilities that make a pair to be measured on
 SPAMMERS = {"clean": 0, "spam": ANNOTATORS // 3}
-DECAY = 1.0  # half the square of the head's weights that counts as much as one nat
+DECAY = 30.0  # half the square of the head's weights that counts as much as one nat
 
 
 class World(NamedTuple):
@@ -107,11 +106,6 @@ def majority(rows: Sequence[Candidates], votes: Sequence[Vote]) -> list[Comparis
     return [row for row in tally(rows, votes).comparisons if row.label_prob in (0.0, 1.0)]
 
 
-def told_apart(rows: Sequence[Candidates], votes: Sequence[Vote], labels: Mapping[Pair, float]) -> list[Comparison]:
-    """The model's labels, but for toss-ups."""
-    return [row for row in tally(rows, votes, labels=labels).comparisons if abs(row.label_prob - 0.5) >= TOSS_UP]
-
-
 def trained(found: World, comparisons: Sequence[Comparison]) -> np.ndarray:
     """A head with the least cross-entropy on the labels and a little decay."""
     gaps = np.stack(
@@ -160,7 +154,7 @@ def rounds(found: World, setting: str, seeds: int) -> Iterator[dict[str, float]]
         labels = believe(votes).labels
         yield {
             "majority": accuracy(found, trained(found, majority(rows, votes))),
-            "soft": accuracy(found, trained(found, told_apart(rows, votes, labels))),
+            "soft": accuracy(found, trained(found, tally(rows, votes, ties="keep", labels=labels).comparisons)),
             "ece": calibration(rows, labels, seed),
         }
 
@@ -173,8 +167,8 @@ def gains(seeds: int) -> dict[str, Any]:
         for row in rounds(found, setting, seeds):
             every.append(row)
             print(setting, json.dumps({name: round(value, 4) for name, value in row.items()}), flush=True)
-        majority_, soft = ([100 * row[way] for row in every] for way in ("majority", "soft"))
-        gain = paired_difference(majority_, soft)
+        plain, soft = ([100 * row[way] for row in every] for way in ("majority", "soft"))
+        gain = paired_difference(plain, soft)
         results[f"soft_gain_{setting}"] = {name: round(value, 2) for name, value in gain.model_dump().items()}
         results[f"soft_ece_{setting}"] = round(float(np.mean([row["ece"] for row in every])), 4)
     return results

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse import block_array, coo_array, csr_array, dia_array
@@ -20,7 +21,7 @@ ROWS_AT_ONCE = 1 << 12
 MOST_ANNOTATORS = 1000
 
 
-Matrix = Array | csr_array
+Matrix = Any  # an array, or a sparse one
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Nested:
 
     def variances(self, levers: csr_array) -> Array:
         """The variance of each row of `levers` times the parameters."""
-        groups, found = self.own.shape[0], np.empty(levers.shape[0])
+        groups, found = self.own.shape[0], np.empty(len(levers.indptr) - 1)
         for start in range(0, len(found), ROWS_AT_ONCE):
             some = levers[start : start + ROWS_AT_ONCE]
             first = csr_array(some[:, :groups])
