@@ -344,6 +344,23 @@ def test_orders_of_several_answers_become_labels_and_tell_who_tosses_coins():
     assert np.mean([label > 0.5 for label in belief.labels.values()]) > 0.9
 
 
+def test_labels_from_orders_say_what_they_mean():
+    rng, rankings, worth = np.random.default_rng(0), [], {}
+    for prompt in map(str, range(200)):
+        worth[prompt] = rng.normal(0, 3, 5)
+        for annotator in rng.choice(8, 3, replace=False):
+            shown = rng.permutation(5)
+            felt = worth[prompt][shown] * (annotator < 6) + rng.gumbel(size=5)
+            ranks = tuple(map(int, np.argsort(np.argsort(-felt))))
+            known = {"id": f"{prompt}/{annotator}", "prompt_id": prompt, "annotator": f"n{annotator}"}
+            rankings.append(RankingVote(shown=tuple(map(int, shown)), ranks=ranks, **known))
+    labels = believe([], rankings).labels
+    said = list(labels.values())
+    true = [expit(worth[pair.prompt_id][pair.left] - worth[pair.prompt_id][pair.right]) for pair in labels]
+    assert expected_calibration_error(calibration_bins(said, true)) < 0.05
+    assert np.mean(np.maximum(said, np.subtract(1, said))) > 0.75
+
+
 def test_a_ranking_of_two_is_believed_as_the_vote_it_is():
     votes = cast_on(50)
     rankings = [

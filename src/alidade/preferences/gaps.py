@@ -16,12 +16,14 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from alidade.preferences.ballots import Array
+from alidade.preferences.orders import OrderVotes
 from alidade.preferences.pairwise import AT_ONCE, PairVotes
 from alidade.preferences.posterior import Posterior
 from alidade.preferences.uncertainty import Matrix, each_squared
 
 Pairs = tuple[Array, Array]  # left and right answers
 DEVIATIONS = np.linspace(-5, 5, 61)
+TINY = 1e-12
 
 
 def chance_left_is_better(posterior: Posterior, flat: Array, certain: Matrix, asked: Pairs, lead: Array) -> Array:
@@ -33,12 +35,12 @@ def chance_left_is_better(posterior: Posterior, flat: Array, certain: Matrix, as
     mean = flat[pairs.first] - flat[pairs.second]
     signs = np.stack([np.ones(len(mean)), -np.ones(len(mean))])
     precision = 1 / each_squared(certain, np.stack([pairs.first, pairs.second]), signs)
-    own = [_Own.of(votes, flat, pairs) for votes in posterior.votes if isinstance(votes, PairVotes)]
+    own = [_Own.of(votes, flat, pairs, precision) for votes in posterior.votes]
     told = sum((one.told for one in own), np.zeros(len(mean)))
     slope = sum((one.slope for one in own), np.zeros(len(mean)))
     # Never surer than before any vote was counted in.
     without = np.maximum(precision - told, 0.5 / posterior.spread**2)
-    middle = ((precision - told) * mean - slope) / without
+    middle = mean - slope / without
     gaps = middle[:, None] + DEVIATIONS / np.sqrt(without)[:, None]
     likely = sum((one.log_chance(flat, gaps) for one in own), np.tile(-0.5 * DEVIATIONS**2, (len(mean), 1)))
     likely = np.exp(likely - likely.max(axis=1, keepdims=True))
@@ -73,7 +75,11 @@ def _keys(left: Array, right: Array, answers: int) -> Array:
 
 @dataclass(frozen=True)
 class _Own:
-    """The votes on each of the pairs, what they say of its gap around the mode, and who of them is of which pair."""
+    """The votes on each of the pairs, what they say of its gap around the mode, and with what share who of them counts for which pair.
+
+    Votes between two answers count whole. An order says more of a pair than that one came before the
+    other, so what is taken out for it is only near to what it put in: it counts so far that it is at most half of all that is known.
+    """
 
     votes: PairVotes
     turned: Array
@@ -83,14 +89,20 @@ class _Own:
     told: Array
 
     @classmethod
-    def of(cls, votes: PairVotes, flat: Array, pairs: _Pairs) -> _Own:
-        keys = _keys(votes.left, votes.right, pairs.answers)
+    def of(cls, votes: PairVotes | OrderVotes, flat: Array, pairs: _Pairs, precision: Array) -> _Own:
+        asked = votes if isinstance(votes, PairVotes) else votes.on_pairs()
+        keys = _keys(asked.left, asked.right, pairs.answers)
         pair = np.minimum(np.searchsorted(pairs.keys, keys), len(pairs.keys) - 1)
-        counts = (pairs.keys[pair] == keys).astype(float)
-        of_pair = csr_array((counts, (pair, np.arange(len(keys)))), shape=(len(pairs.keys), len(keys)))
-        turned = np.where(votes.left > votes.right, -1.0, 1.0)
-        slope, told = votes.on_gaps(flat)
-        return cls(votes, turned, pair, of_pair, of_pair @ (turned * slope), of_pair @ told)
+        slope, told = asked.on_gaps(flat)
+        share = np.ones(len(pairs.keys))
+        counts = pairs.keys[pair] == keys
+        if asked is not votes:
+            by_pair = np.bincount(pair, counts * told, len(share))
+            share = np.minimum(1.0, precision / np.maximum(2 * by_pair, TINY))
+        shape = (len(pairs.keys), len(keys))
+        of_pair = csr_array((counts * share[pair], (pair, np.arange(len(keys)))), shape=shape)
+        turned = np.where(asked.left > asked.right, -1.0, 1.0)
+        return cls(asked, turned, pair, of_pair, of_pair @ (turned * slope), of_pair @ told)
 
     def log_chance(self, flat: Array, gaps: Array) -> Array:
         """Of each pair's own votes together, at each of its `gaps` [pairs, any]."""

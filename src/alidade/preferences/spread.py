@@ -9,12 +9,10 @@ composite likelihood methods.
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 from scipy.special import expit, logit
 
-from alidade.preferences.ballots import LEFT, TIE, Array, Ballots
+from alidade.preferences.ballots import TIE, Array, Ballots, votes_on_pairs
 
 USUAL = 2.0  # log-odds of a careful vote
 DOUBT = 0.5  # of its log
@@ -72,19 +70,8 @@ def _votes_on_pairs(ballots: Ballots) -> tuple[Array, Array, Array]:
 
     An order is all its pairs that are not tied; of very many pairs every n-th is taken.
     """
-    asked = [(ballots.annotator, ballots.left, ballots.right, ballots.outcome)]
-    for orders in ballots.orders:
-        place = np.repeat(np.arange(len(orders.tied)), orders.tied)
-        asked += [
-            (
-                orders.annotator,
-                orders.answers[:, first],
-                orders.answers[:, second],
-                np.full(len(orders.annotator), LEFT),
-            )
-            for first, second in combinations(range(len(place)), 2)
-            if place[first] < place[second]
-        ]
+    every = [ballots, *map(votes_on_pairs, ballots.orders)]
+    asked = [(one.annotator, one.left, one.right, one.outcome) for one in every]
     who, left, right, outcome = map(np.concatenate, zip(*asked, strict=True))
     said = np.where((left > right) & (outcome != TIE), 1 - outcome, outcome)
     keys = np.minimum(left, right) * ballots.answers + np.maximum(left, right)
