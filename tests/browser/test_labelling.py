@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 from playwright.sync_api import expect
-from tests.in_browser import HOSTILE, contrasts, enter, picture, press
+from tests.in_browser import HOSTILE, PASSWORD, contrasts, enter, picture, press
 from tests.studio_server import studio
 
 from alidade.preferences.votebook.chain import verify
