@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+
 from alidade.models.base import ChatModel, Sampling
 from alidade.models.scripted import Rule, ScriptedModel
 from alidade.preferences.partners import Partner, Partners
+from alidade.records import Completion, Conversation
+
+
+class Held:
+    """A model that answers when it is let go, and counts how often it was asked."""
+
+    name = "held"
+
+    def __init__(self) -> None:
+        self.go, self.asked = threading.Event(), 0
+
+    def reply(self, chats: Sequence[Conversation], how: Sampling) -> list[Completion]:
+        """One completion per conversation, once it is let go."""
+        self.asked += 1
+        assert self.go.wait(20)
+        return [Completion(text=f"answer {self.asked}") for _ in chats]
 
 
 def says(reply: str, name: str = "one") -> ScriptedModel:

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.in_browser import HOSTILE, contrasts, enter, picture, press
 from tests.studio_server import studio
-from tests.talks import partners, says
+from tests.talks import Held, partners, says
 
 from alidade.preferences.votebook.chain import verify
 from alidade.preferences.votebook.collect import collect
@@ -151,3 +151,22 @@ def test_a_fault_is_told_in_words_and_the_message_stays(browser, book, queue):
         expect(page.get_by_label("Your message")).to_have_value("Tea?")
         picture(page, "talk-fault")
         assert contrasts(page)[0] >= 4.5
+
+
+def test_who_waits_for_answers_is_told_so_can_reload_and_gets_them_by_itself(browser, book, queue):
+    left, right = Held(), Held()
+    right.asked = 10  # so that their answers differ
+    with studio(book, {"talk": partners(left, right)}) as address:
+        page = enter(browser, address, book, color_scheme="dark")
+        page.goto(f"{address}/label/talk")
+        page.get_by_label("Your message").fill("Tea?")
+        page.get_by_role("button", name="Send").click(no_wait_after=True)
+        expect(page.get_by_role("heading", name="Two answers are being written")).to_be_visible()
+        picture(page, "talk-waiting")
+        assert contrasts(page)[0] >= 4.5
+        page.goto(f"{address}/label/talk", wait_until="commit")
+        expect(page.get_by_text("Tea?")).to_be_visible()
+        left.go.set()
+        right.go.set()
+        expect(page.locator("#task")).to_be_visible()
+        assert (left.asked, right.asked) == (1, 11)

@@ -1,11 +1,10 @@
 """Talks through the web app: a message is answered once, nobody reaches another's talk, and what a model fails at loses nothing."""
 
-import re
-import threading
+import time
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.talks import partners, says, two
+from tests.talks import Held, partners, says, two
 
 from alidade.models.base import Sampling
 from alidade.models.scripted import ScriptedModel
@@ -15,25 +14,10 @@ from alidade.preferences.votebook.collect import collect
 from alidade.preferences.votebook.people import everyone, invite, join, new_key
 from alidade.preferences.votebook.queues import QueueSettings, add_queue, set_open
 from alidade.preferences.votebook.talks import LONGEST_MESSAGE, say
-from alidade.records import Completion
 from alidade.studio.access import Limit, Limits
 from alidade.studio.app import create_app
 
 PASSWORD = "correct horse battery"
-
-
-class Held:
-    """A model that answers when it is let go, and counts how often it was asked."""
-
-    name = "held"
-
-    def __init__(self):
-        self.go, self.asked = threading.Event(), 0
-
-    def reply(self, chats, how):
-        self.asked += 1
-        assert self.go.wait(20)
-        return [Completion(text=f"answer {self.asked}") for _ in chats]
 
 
 @pytest.fixture
@@ -61,8 +45,9 @@ class Visitor:
     def page(self):
         """The queue's page once nothing is waited for."""
         text = self.client.get("/label/q").text
-        while wanted := re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', text):
-            text = self.client.get(wanted[1]).text
+        while 'http-equiv="refresh"' in text:
+            time.sleep(0.02)
+            text = self.client.get("/label/q").text
         return text
 
     def post(self, path, **sent):

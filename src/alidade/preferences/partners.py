@@ -52,8 +52,8 @@ class Partners:
     """Two who answer at the same time; a model is asked one thing at a time, in a thread of its own."""
 
     def __init__(self, left: Partner, right: Partner) -> None:
-        self._both = (left, right)
-        self._threads = {id(each.model): ThreadPoolExecutor(1, "model") for each in self._both}
+        self.partners = (left, right)
+        self._threads = {id(each.model): ThreadPoolExecutor(1, "model") for each in self.partners}
 
     def answers(self, chat: Conversation, seed: int) -> tuple[Drawn, Drawn]:
         """Two different answers; both are drawn once more where they are equal or one is empty.
@@ -65,7 +65,7 @@ class Partners:
         for draw in range(DRAWS):
             asked = [
                 self._threads[id(each.model)].submit(_reply, each, chat, derive(seed, "answer", place, draw))
-                for place, each in enumerate(self._both)
+                for place, each in enumerate(self.partners)
             ]
             left, right = (each.result() for each in asked)
             if not (left.text.strip() and right.text.strip()):

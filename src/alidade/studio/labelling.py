@@ -22,7 +22,7 @@ from alidade.preferences.votebook.talks import next_turn
 from alidade.records import Record
 from alidade.studio.access import Book, Sending, Visiting
 from alidade.studio.pages import go, page
-from alidade.studio.talking import AtDesk, talk_page
+from alidade.studio.talking import AtDesk, talk_page, waiting_page
 from alidade.studio.text import differences
 
 labelling = APIRouter(include_in_schema=False)
@@ -65,14 +65,15 @@ def task(book: Book, desk: AtDesk, visit: Visiting, queue: str, note: str = "") 
     if settings.harmful and not visit.person.sees_harmful:
         return page("warning", visit, queue=queue)
     talks = settings.task == "talk"
-    waits = talks and desk.in_work(visit.person, queue) is not None
+    if talks and desk.in_work(visit.person, queue):
+        return waiting_page(book, visit, queue)
     asked = (next_turn if talks else claim)(book, visit.person, queue)
     pace = sitting(book, visit.person, queue)
     longest = HARMFUL_BREAK_AFTER if settings.harmful else BREAK_AFTER
     shown = {"queue": queue, "pace": pace, "needs_break": pace.seconds > longest, "note": NOTES.get(note, "")}
     shown |= {"key": secrets.token_urlsafe(16)}
     if asked is None:
-        return talk_page(book, desk, visit, shown, waits) if talks else page("done", visit, **shown)
+        return talk_page(book, desk, visit, shown) if talks else page("done", visit, **shown)
     shown |= {"task": asked, "draft": Draft.model_validate(asked.draft or {})}
     return page("task", visit, **shown, guideline=guideline_text(book, asked.guideline), reasons=get_args(Reason))
 

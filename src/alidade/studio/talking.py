@@ -1,4 +1,4 @@
-"""Pages for talking to two models. Answers are drawn in threads of their own, while the browser waits on a page that asks for them.
+"""Pages for talking to two models. Answers are drawn in threads of their own, while the browser waits on a page that looks for them.
 
 A message is written down before it is answered and its answers before they are shown: whoever sends it twice, reloads, or meets a server
 that was killed finds it answered once, or there to be sent again.
@@ -6,7 +6,6 @@ that was killed finds it answered once, or there to be sent again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,14 +21,13 @@ from alidade.errors import AlidadeError, Conflict, NotFound, UsageError
 from alidade.preferences.partners import Partners, Unanswered
 from alidade.preferences.votebook import Votebook
 from alidade.preferences.votebook.people import Person
-from alidade.preferences.votebook.queues import queue_named
+from alidade.preferences.votebook.queues import guideline_text, newest_guideline, queue_named
 from alidade.preferences.votebook.talks import LONGEST_MESSAGE, Asked, begin_anew, keep_answers, say, talk_of
-from alidade.studio.access import Book, Sending, Visit, Visiting
+from alidade.studio.access import Book, Sending, Visit
 from alidade.studio.pages import go, page
 
 talking = APIRouter(include_in_schema=False)
 MOST_AT_ONCE = 64  # messages in work; further ones wait
-LONGEST_WAIT = 20.0  # seconds until a browser that waits is told to ask again
 _LOG = logging.getLogger(__name__)
 
 
@@ -74,10 +72,10 @@ class Desk:
             if asked is not None:
                 self._jobs[person.id, queue] = _Job(key, self._threads.submit(self._answer, person, asked))
 
-    def in_work(self, person: Person, queue: str) -> Future[str] | None:
-        """The person's message that is being answered, if there is one."""
+    def in_work(self, person: Person, queue: str) -> bool:
+        """Whether a message of the person is being answered."""
         job = self._jobs.get((person.id, queue))
-        return None if job is None or job.fault.done() else job.fault
+        return job is not None and not job.fault.done()
 
     def fault(self, person: Person, queue: str) -> str:
         """Why the person's last message has no answers, or nothing."""
@@ -122,32 +120,27 @@ def speak(
     return go(_place(queue))
 
 
-@talking.get("/label/{queue}/answers")
-async def wait(desk: AtDesk, visit: Visiting, queue: str) -> Response:
-    """Nothing until the answers are there, or for so long as a browser should wait; then the page of the queue."""
-    answered = desk.in_work(visit.person, queue)
-    if answered is not None:
-        await asyncio.wait([asyncio.wrap_future(answered)], timeout=LONGEST_WAIT)
-    return go(_place(queue))
-
-
 @talking.post("/label/{queue}/anew")
 def end(book: Book, desk: AtDesk, visit: Sending, queue: str) -> Response:
     """End the talk and begin another."""
     _refuse_other(book, queue)
-    if desk.in_work(visit.person, queue) is None:
+    if not desk.in_work(visit.person, queue):
         begin_anew(book, visit.person, queue)
     return go(_place(queue))
 
 
-def talk_page(book: Votebook, desk: Desk, visit: Visit, shown: Mapping[str, Any], waits: bool) -> Response:
-    """The page on which a person says something, or (`waits`) waits for the answers to it."""
+def waiting_page(book: Votebook, visit: Visit, queue: str) -> Response:
+    """The page that waits for answers."""
+    return page("waiting", visit, queue=queue, talk=talk_of(book, visit.person, queue))
+
+
+def talk_page(book: Votebook, desk: Desk, visit: Visit, shown: Mapping[str, Any]) -> Response:
+    """The page on which a person says something."""
     queue = shown["queue"]
-    talk = talk_of(book, visit.person, queue)
-    if waits:
-        return page("waiting", visit, **shown, talk=talk)
-    fault = desk.fault(visit.person, queue)
-    return page("talk", visit, **shown, talk=talk, fault=fault, served=desk.serves(queue), longest=LONGEST_MESSAGE)
+    newest = newest_guideline(book)
+    told = {"fault": desk.fault(visit.person, queue), "served": desk.serves(queue), "longest": LONGEST_MESSAGE}
+    told |= {"newest": newest, "guideline": guideline_text(book, newest)}
+    return page("talk", visit, **shown, talk=talk_of(book, visit.person, queue), **told)
 
 
 def _refuse_other(book: Votebook, queue: str) -> None:

@@ -141,7 +141,7 @@ leases = Table(
     Index(None, "person_id", "queue_id", "state"),
     Index(None, "state", "expires_at"),
 )
-# Where a person's talk stands: it began behind event `after`; `message` waits for answers, and is the so-manieth of this person's.
+# Where a person's talk stands: it began behind event `after`; `messages` were said in all, and `message` waits for answers.
 talks = Table(
     "talks",
     metadata,
