@@ -1,16 +1,12 @@
 """People at work, in a real browser: every page is used as they use it."""
 
 import os
-import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from tests.conftest import missing
-from tests.studio_server import studio
+from playwright.sync_api import expect
 
-from alidade.preferences.votebook import open_votebook
 from alidade.preferences.votebook.chain import verify
 from alidade.preferences.votebook.collect import collect
 from alidade.preferences.votebook.people import invite, join, set_person
@@ -23,39 +19,7 @@ HOSTILE = (
     "<script>document.title='acted'</script><img src=x onerror=\"document.title='acted'\"> [here](javascript:alert(1)) "
     "![seen](http://127.0.0.1:9/seen.png) \u202ebackwards\u202c zero\u200bwidth <b onclick=alert(1)>bold</b> ```\n<style>*{display:none}</style>"
 )
-OFFLINE = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-sync",
-]
 PICTURES = os.environ.get("ALIDADE_PICTURES", "")  # a folder for screenshots to look at
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        missing("Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=OFFLINE)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def book(tmp_path):
-    book = open_votebook(tmp_path / "votes.db")
-    yield book
-    book.close()
-
-
-@pytest.fixture
-def address(book):
-    with studio(book) as address:
-        yield address
 
 
 def candidates(

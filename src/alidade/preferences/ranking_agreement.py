@@ -55,7 +55,7 @@ def ranking_agreements(rankings: Sequence[RankingVote], *, seed: int = 0) -> tup
     return tuple(ranking_agreement(name, list(part.values()), seed=seed) for name, part in parts.items())
 
 
-def orders_of(rankings: Sequence[RankingVote]) -> dict[Lineup, Orders]:
+def orders_of(rankings: Sequence[RankingVote]) -> Mapping[Lineup, Orders]:
     """Each annotator's first order of each item."""
     found: dict[Lineup, dict[str, Order]] = {}
     for ranking in rankings:

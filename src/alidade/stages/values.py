@@ -35,7 +35,7 @@ class ValuesStage(Trained):
         description="what annotators said of themselves, as in an export's groups.json; not needed where the votes bring it",
     )
     deals: int = Field(
-        default=3, ge=2, le=20, description="times the groups are dealt out again at random, to see what chance makes"
+        default=5, ge=2, le=50, description="times the groups are dealt out again at random, to see what chance makes"
     )
     training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
 
@@ -60,7 +60,7 @@ def group_values(config: ValuesStage, inputs: Mapping[str, Artifact], context: S
     groups = _groups(config, inputs["votes"])
     found = electorates(votes, groups, config.question, deals=config.deals, seed=context.seed)
     bench = _Bench(config, inputs["model"], asked, _texts(heldout, pairs), context)
-    report = values(config.question, found, pairs, bench.leads(found), seed=context.seed)
+    report = values(config.question, found, pairs, bench.leads(found))
     write_json(context.out / "summary.json", {"values": report.model_dump(mode="json")})
     context.note("votes for each", report.votes)
     for parting in report.partings:
@@ -138,7 +138,7 @@ class GroupVotesConfig(Record):
     people: int = Field(default=6, ge=LEAST_PEOPLE, le=50, description="people in each group")
     annotators: int = Field(default=6, ge=1, le=100, description="people per prompt, of both groups")
     length: float = Field(
-        default=0.5, description="utility that one group feels per ten words of answer, the other none"
+        default=1.0, description="utility that one group feels per ten words of answer, the other none"
     )
 
 
