@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -81,18 +82,15 @@ def _texts(rows: Sequence[Candidates], pairs: Sequence[Pair]) -> list[tuple[Conv
     return [(prompts[pair.prompt_id], text) for pair in pairs for text in (pair.left, pair.right)]
 
 
+@dataclass(frozen=True)
 class _Bench:
     """Trains one reward model after another under equal settings; what is finished survives a kill."""
 
-    def __init__(
-        self,
-        config: ValuesStage,
-        model: Artifact,
-        asked: Sequence[Candidates],
-        texts: Sequence[tuple[Conversation, str]],
-        context: StageContext,
-    ) -> None:
-        self._config, self._model, self._asked, self._texts, self._context = config, model, asked, texts, context
+    config: ValuesStage
+    model: Artifact
+    asked: Sequence[Candidates]
+    texts: Sequence[tuple[Conversation, str]]
+    context: StageContext
 
     def leads(self, found: Electorates) -> Leads:
         """How far each pair's left answer is ahead, by everybody's model in turn."""
@@ -106,30 +104,30 @@ class _Bench:
         )
 
     def _lead(self, name: str, electorate: Electorate) -> list[float]:
-        folder = self._context.scratch / digest_of(name)[:16]
+        folder = self.context.scratch / digest_of(name)[:16]
         done = folder / "leads.json"
         if done.exists():
             return read_json(done)
         folder.mkdir(parents=True, exist_ok=True)
-        leads = list(self._trained(electorate, folder))
+        leads = self._trained(electorate, folder)
         write_json(done, leads)
         return leads
 
-    def _trained(self, electorate: Electorate, folder: Path) -> Iterator[float]:
+    def _trained(self, electorate: Electorate, folder: Path) -> list[float]:
         """The same weights to start from, the same seed, the same settings: only the votes differ."""
         from alidade.training.fit import TrainingRun
         from alidade.training.heads import heads_for
         from alidade.training.objectives.reward import train_reward
         from alidade.training.reward_model import new_reward_model, score_answers
 
-        config, seed = self._config, self._context.seed
-        rows = tally(self._asked, electorate.votes).comparisons
+        config, seed = self.config, self.context.seed
+        rows = tally(self.asked, electorate.votes).comparisons
         heads = heads_for(rows, config.training.heads)
-        fresh = new_reward_model(opened(self._model, config), seed, heads, shared=True)
-        run = TrainingRun(seed=seed, scratch=folder, progress=self._context.progress)
+        fresh = new_reward_model(opened(self.model, config), seed, heads, shared=True)
+        run = TrainingRun(seed=seed, scratch=folder, progress=self.context.progress)
         reward, _ = train_reward(trainable(fresh, config, seed), rows, [], config.training, run)
-        scores = score_answers(reward, self._texts)
-        return (left - right for left, right in zip(scores[::2], scores[1::2], strict=True))
+        scores = score_answers(reward, self.texts)
+        return [left - right for left, right in zip(scores[::2], scores[1::2], strict=True)]
 
 
 class GroupVotesConfig(Record):
