@@ -39,9 +39,10 @@ class Design(Record):
 class Outlook(Record):
     """What a design leads to with the `votes` that it takes; half-widths are of 95 % intervals, and None where nothing is measured.
 
-    `labels_right` is the share of pairs, but for ties, whose better answer most votes are for, an even split being half right. `teaches_like` is the
-    number of votes, on pairs of their own, that teach as much where nothing of a pair's gap is foreseen. `gold_items` is how many known
-    answers are needed, since nobody is shown one twice. `agreement` and `alpha` leave ties out; `skill` is one annotator's.
+    `labels_right` is the share of pairs, but for ties, whose better answer most votes are for, an even split being half right.
+    `teaches_like` is the number of votes, on pairs of their own, that teach as much where nothing of a pair's gap is foreseen.
+    `gold_items` is how many known answers are needed, since nobody is shown one twice. `agreement` and `alpha` leave ties out; `skill`
+    is one annotator's.
     """
 
     design: Design
