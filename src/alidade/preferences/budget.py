@@ -146,11 +146,6 @@ class _Votes:
         """P(0, 1, ... of the decided votes are for the left) at each of the gaps: [gaps, decided + 1]."""
         return binom.pmf(np.arange(decided + 1), decided, self._leans[:, None])
 
-    def over(self, decided: int, value: Callable[[Array], Array]) -> float:
-        """The mean of what `value` makes of how many of the decided votes are for the left."""
-        _, shares = gaps_of(self.crowd.spread)
-        return float(shares @ self._left(decided) @ value(np.arange(decided + 1)))
-
     def right(self, votes: int) -> float:
         """How often most of the votes are for the better answer, an even split being half right."""
         gaps, shares = gaps_of(self.crowd.spread)
@@ -188,14 +183,14 @@ class _Votes:
     def disagreement(self, votes: int, weight: Callable[[int], float]) -> tuple[float, float]:
         """Of the pairs of people on one pair, weighted: how many, and the variance of how many of them differ beyond the usual."""
         usual, count, variance = 1 - self.crowd.agreement, 0.0, 0.0
+        _, shares = gaps_of(self.crowd.spread)
         for decided, chance in enumerate(self._decided(votes)):
             if decided > 1:
                 each, among = weight(decided), comb(decided, 2)
                 count += chance * each * among
-                beyond = self.over(
-                    decided, lambda left, all_=decided, of=among: (left * (all_ - left) - usual * of) ** 2
-                )
-                variance += chance * each**2 * beyond
+                left = np.arange(decided + 1)
+                beyond = (left * (decided - left) - usual * among) ** 2
+                variance += chance * each**2 * float(shares @ self._left(decided) @ beyond)
         return count, variance
 
 
