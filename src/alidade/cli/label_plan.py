@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 ANNOTATORS, SKILL = 6, 0.8
 ASSUMED = (
     "Assumed: everybody is equally careful and leans to no side; gaps between answers are normal around 0; gold pairs lie a typical gap "
-    "apart, and are no labels, nor are the 5 % of the tasks that are hidden repeats. `labels right` goes by most votes. `teaches like` "
-    "counts votes on pairs of their own for a learner who foresees nothing of a pair; for one who foresees all, every vote counts. "
-    "Agreement and alpha leave ties out. +- are half-widths of 95 % intervals, `skill +-` of one annotator's."
+    "apart, and are no labels, nor are the 5 % of the tasks that are hidden repeats; a tie is what its pair is, and tells nothing of "
+    "people. All columns leave ties out. `labels right` goes by most votes. `teaches like` counts votes on pairs of their own for a "
+    "learner who foresees nothing of a pair; for one who foresees all, every vote counts. +- are half-widths of 95 % intervals, `skill +-` "
+    "of one annotator's."
 )
 
 
