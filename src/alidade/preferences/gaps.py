@@ -36,7 +36,7 @@ def chance_left_is_better(posterior: Posterior, flat: Array, certain: Matrix, as
     own = [_Own.of(votes, flat, pairs) for votes in posterior.votes if isinstance(votes, PairVotes)]
     told = sum((one.told for one in own), np.zeros(len(mean)))
     slope = sum((one.slope for one in own), np.zeros(len(mean)))
-    # Never surer than before any vote was counted in.
+    # Never less sure than before any vote.
     without = np.maximum(precision - told, 0.5 / posterior.spread**2)
     middle = ((precision - told) * mean - slope) / without
     gaps = middle[:, None] + DEVIATIONS / np.sqrt(without)[:, None]
