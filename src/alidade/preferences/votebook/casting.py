@@ -41,6 +41,12 @@ _RECEIPT = (
     .join(events, events.c.seq == receipts.c.event)
     .where(receipts.c.person_id == sa.bindparam("person"), receipts.c.key == sa.bindparam("key"))
 )
+_WRITE_RECEIPT = receipts.insert()
+_CLOSE = (
+    leases.update()
+    .where(leases.c.id == sa.bindparam("lease"))
+    .values(state=sa.bindparam("end"), event=sa.bindparam("act"), draft=None)
+)
 
 
 @dataclass(frozen=True)
@@ -144,8 +150,8 @@ def _close(connection: sa.Connection, row: Any, act: Submission, seq: int) -> No
     """A vote keeps its place among those that the item wants; a skip gives it back."""
     if isinstance(act, Skip):
         end_lease(connection, row, SKIPPED)
-    closed = {"state": SKIPPED if isinstance(act, Skip) else DONE, "event": seq, "draft": None}
-    connection.execute(leases.update().where(leases.c.id == row.id).values(**closed))
+    closed = {"lease": row.id, "end": SKIPPED if isinstance(act, Skip) else DONE, "act": seq}
+    connection.execute(_CLOSE, closed)
 
 
 def receipt_of(connection: sa.Connection, person: int, key: str, request: str) -> Receipt | None:
@@ -164,7 +170,7 @@ def receipt_of(connection: sa.Connection, person: int, key: str, request: str) -
 
 def write_receipt(connection: sa.Connection, person: int, key: str, request: str, seq: int) -> None:
     """Keep that event `seq` acknowledges a request."""
-    connection.execute(receipts.insert(), {"person_id": person, "key": key, "request": request, "event": seq})
+    connection.execute(_WRITE_RECEIPT, {"person_id": person, "key": key, "request": request, "event": seq})
 
 
 def refuse_bad_key(key: str) -> None:

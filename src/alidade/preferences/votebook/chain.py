@@ -14,6 +14,9 @@ from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.schema import events, head
 
 FIRST = "0" * 64
+# Built once: putting these together costs more than running them.
+_END = sa.select(head.c.seq, head.c.hash).with_for_update()
+_ADD, _MOVE_END = events.insert(), head.update()
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class Checked:
 def append(connection: sa.Connection, at: float, kind: str, person: str, body: Mapping[str, Any]) -> Event:
     """Add an act at the end of the chain, `at` to the millisecond; late in a transaction, as nobody else can append until that ends."""
     at = round(at, 3)
-    last = connection.execute(sa.select(head.c.seq, head.c.hash).with_for_update()).one()
+    last = connection.execute(_END).one()
     seq, written = last.seq + 1, canonical_json(body).decode()
     found = _hash(last.hash, seq, at, kind, person, written)
     row = {"seq": seq, "at": at, "kind": kind, "person": person, "body": written, "hash": found}
-    connection.execute(events.insert(), row)
-    connection.execute(head.update().values(seq=seq, hash=found))
+    connection.execute(_ADD, row)
+    connection.execute(_MOVE_END, {"seq": seq, "hash": found})
     return Event(seq, at, kind, person, body, found)
 
 

@@ -69,6 +69,48 @@ _WAITING = (
     .limit(1)
     .with_for_update(skip_locked=True)
 )
+_GOLD = (
+    sa.select(items)
+    .where(
+        items.c.queue_id == sa.bindparam("queue"),
+        items.c.arm == "gold",
+        ~sa.exists().where(
+            leases.c.item_id == items.c.id,
+            leases.c.person_id == sa.bindparam("person"),
+            leases.c.state != EXPIRED,
+        ),
+    )
+    .order_by(items.c.place)
+    .limit(1)
+)
+
+
+def _repeatable() -> sa.Select[Any]:
+    """The item that a person answered longest ago, was not asked twice, and not among the last few."""
+    again = leases.alias()
+    repeated = sa.exists().where(
+        again.c.item_id == leases.c.item_id,
+        again.c.person_id == sa.bindparam("person"),
+        again.c.purpose == "repeat",
+        again.c.state != EXPIRED,
+    )
+    mine = sa.select(leases.c.item_id, leases.c.event).where(
+        leases.c.person_id == sa.bindparam("person"),
+        leases.c.queue_id == sa.bindparam("queue"),
+        leases.c.state == DONE,
+    )
+    recent = mine.order_by(leases.c.event.desc()).limit(REPEATED_AFTER).subquery()
+    old = (
+        mine.where(leases.c.purpose == "work", ~repeated, leases.c.item_id.not_in(sa.select(recent.c.item_id)))
+        .order_by(leases.c.event)
+        .limit(1)
+        .subquery()
+    )
+    return sa.select(items).join(old, old.c.item_id == items.c.id)
+
+
+_REPEAT = _repeatable()
+_LEND = leases.insert()
 _TAKE = items.update().where(items.c.id == sa.bindparam("item")).values(taken=items.c.taken + 1)
 _EARLIER = sa.select(leases.c.id, leases.c.draft).where(
     leases.c.item_id == sa.bindparam("item"),
@@ -206,30 +248,11 @@ def _work(connection: sa.Connection, queue: int, person: int) -> Any:
 
 
 def _gold(connection: sa.Connection, queue: int, person: int) -> Any:
-    seen = sa.exists().where(leases.c.item_id == items.c.id, leases.c.person_id == person, leases.c.state != EXPIRED)
-    known = sa.select(items).where(items.c.queue_id == queue, items.c.arm == "gold", ~seen)
-    return connection.execute(known.order_by(items.c.place).limit(1)).one_or_none()
+    return connection.execute(_GOLD, {"queue": queue, "person": person}).one_or_none()
 
 
 def _repeat(connection: sa.Connection, queue: int, person: int) -> Any:
-    again = leases.alias()
-    repeated = sa.exists().where(
-        again.c.item_id == leases.c.item_id,
-        again.c.person_id == person,
-        again.c.purpose == "repeat",
-        again.c.state != EXPIRED,
-    )
-    mine = sa.select(leases.c.item_id, leases.c.event).where(
-        leases.c.person_id == person, leases.c.queue_id == queue, leases.c.state == DONE
-    )
-    recent = mine.order_by(leases.c.event.desc()).limit(REPEATED_AFTER).subquery()
-    old = (
-        mine.where(leases.c.purpose == "work", ~repeated, leases.c.item_id.not_in(sa.select(recent.c.item_id)))
-        .order_by(leases.c.event)
-        .limit(1)
-        .subquery()
-    )
-    return connection.execute(sa.select(items).join(old, old.c.item_id == items.c.id)).one_or_none()
+    return connection.execute(_REPEAT, {"queue": queue, "person": person}).one_or_none()
 
 
 def _write(connection: sa.Connection, owner: tuple[int, int, Purpose], lent: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -241,7 +264,7 @@ def _write(connection: sa.Connection, owner: tuple[int, int, Purpose], lent: Map
         return {**lent, "id": earlier.id, "draft": earlier.draft}
     row = {"item_id": owner[0], "person_id": owner[1], "purpose": owner[2], **lent}
     row |= {"id": secrets.token_hex(16), "draft": None, "event": None}
-    connection.execute(leases.insert(), row)
+    connection.execute(_LEND, row)
     return row
 
 
