@@ -15,7 +15,6 @@ from alidade.preferences.acts import (
     as_votes,
     by_annotator,
     first_votes,
-    implied_votes,
     in_order,
     item_of,
     polls,
@@ -40,6 +39,7 @@ from alidade.preferences.labelled import Labelled
 from alidade.preferences.pace import Fatigue, Speed, fatigue, speed
 from alidade.preferences.ranking_agreement import RankingAgreement, ranking_agreements
 from alidade.preferences.sensitivity import Sensitivities, sensitivities
+from alidade.preferences.tally import implied_votes
 from alidade.preferences.taste import Taste, reliable, taste
 from alidade.records import Candidates, Estimate, RankingVote, Record, Vote
 from alidade.report.words import visible

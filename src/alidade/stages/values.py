@@ -15,7 +15,7 @@ from alidade.preferences import tally
 from alidade.preferences.collected import votes_in
 from alidade.preferences.groups import Groups
 from alidade.preferences.labelled import read_groups
-from alidade.preferences.tally import votes_implied
+from alidade.preferences.tally import implied_votes
 from alidade.preferences.values import EVERYONE, Electorate, Electorates, Leads, Pair, electorates, pairs_of, values
 from alidade.records import Candidates, Conversation
 from alidade.stages.kinds import ANSWERS, EVALUATION, MODEL, VOTES
@@ -57,8 +57,7 @@ def group_values(config: ValuesStage, inputs: Mapping[str, Artifact], context: S
         raise DataError("no held-out answers to compare", hint="keep some prompts back: `heldout` of the prompts")
     known = {row.prompt.id for row in asked}
     cast = votes_in(inputs["votes"].path)
-    implied = [vote for ranking in cast.rankings for vote in votes_implied(ranking)]
-    votes = [one for one in (*cast.votes, *implied) if one.prompt_id in known]
+    votes = [one for one in (*cast.votes, *implied_votes(cast.rankings)) if one.prompt_id in known]
     groups = _groups(config, inputs["votes"])
     found = electorates(votes, groups, config.question, deals=config.deals, seed=context.seed)
     bench = _Bench(config, inputs["model"], asked, _texts(heldout, pairs), context)
