@@ -185,7 +185,7 @@ def test_the_command_reads_a_votebook_and_says_when_nobody_has_voted(tmp_path, c
     book = open_votebook(where)
     add_queue(book, QueueSettings(name="q", gold_share=0, repeat_share=0, votes_per_item=2), items_of(ROWS, "pair"))
     assert run("label", "plan", "--votes", 900, "--from", where) == 2
-    assert "nobody has voted on a pair yet" in capsys.readouterr().err
+    assert "nobody has voted yet" in capsys.readouterr().err
     for name in ("ada", "bob"):
         answer_all(book, join(book, invite(book, "labeler"), name, PASSWORD), lambda task: Pick(choice="left"))
     book.close()

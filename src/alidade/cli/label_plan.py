@@ -76,20 +76,20 @@ def _crowd(seen: str, annotators: int | None, skill: float | None, agreement: fl
 
 
 def _votes(where: str) -> list[Vote]:
-    """All votes between two answers, of an export's folder or of a votebook's queues."""
+    """All votes between two answers, those that rankings imply too, of an export's folder or of a votebook's queues."""
+    from alidade.preferences.collected import votes_in
+    from alidade.preferences.tally import implied_votes
     from alidade.preferences.votebook.collect import collect
     from alidade.preferences.votebook.queues import queues_in
-    from alidade.records import Vote
-    from alidade.store import read_rows
 
-    rows = Path(where) / "rows.jsonl"
-    if rows.exists():
-        votes = read_rows(rows, Vote)
+    if (Path(where) / "rows.jsonl").exists():
+        found = [votes_in(Path(where))]
     else:
         with terminal.opened(book_at(where, must_exist=True)) as book:
-            votes = [vote for name in queues_in(book) for vote in collect(book, name).votes]
+            found = [collect(book, name) for name in queues_in(book)]
+    votes = [vote for one in found for vote in (*one.votes, *implied_votes(one.rankings))]
     if not votes:
-        raise DataError("nobody has voted on a pair yet", where=where, hint="leave --from out, and say --skill")
+        raise DataError("nobody has voted yet", where=where, hint="leave --from out, and say --skill")
     return votes
 
 
