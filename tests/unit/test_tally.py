@@ -111,3 +111,14 @@ def test_held_out_comparisons_are_whole_prompts():
     assert split.heldout
     assert len(split.heldout) % 3 == 0
     assert not {row.prompt.last_user_text for row in split.heldout} & {row.prompt.last_user_text for row in split.train}
+
+
+def test_an_answer_that_was_drawn_twice_is_compared_twice_and_its_own_votes_are_its_own():
+    row = candidates("p", "a", "b", "a", "a")
+    comparisons = tally([row], [vote("p", 0, 1, "left"), vote("p", 3, 1, "right", "v")]).comparisons
+    found = {one.id: (one.left, one.right, one.label_prob) for one in comparisons}
+    assert found == {"p/0-1": ("a", "b", 1.0), "p/1-2": ("b", "a", 0.0), "p/1-3": ("b", "a", 1.0)}
+    assert len(comparisons) == 3
+    in_harm = tally([row], [vote("p", 1, 0, "left", attribute="harmless")]).comparisons
+    assert [one.id for one in in_harm] == ["p/0-1.harmless", "p/1-2.harmless", "p/1-3.harmless"]
+    assert [one.shown for one in in_harm] == ["right first", "left first", "left first"]

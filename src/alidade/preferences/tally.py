@@ -17,6 +17,7 @@ from alidade.records import Candidates, Choice, Comparison, RankingVote, Vote
 
 Ties = Literal["drop", "keep"]
 WINS: Mapping[str, float] = {"left": 1.0, "right": 0.0, "tie": 0.5}
+TURNED = {"left first": "right first", "right first": "left first", "unknown": "unknown"}
 EQUAL = "equal answers"
 ALL_TIES = "every vote a tie"
 FAULT = "answer with an error"
@@ -50,7 +51,7 @@ def tally(
     """Comparisons from votes; `ties` says what becomes of pairs on which every vote was a tie.
 
     The order of the answers in a comparison is that of their numbers, whichever side they were shown on. `labels` are
-    probabilities to use in place of shares of votes.
+    probabilities to use in place of shares of votes. People see an answer once that was drawn twice; it is compared twice.
 
     Raises:
         DataError: when a vote names a prompt or an answer that does not exist.
@@ -62,10 +63,17 @@ def tally(
     place = {prompt_id: number for number, prompt_id in enumerate(asked)}
     comparisons: list[Comparison] = []
     dropped: Counter[str] = Counter()
+    taken = set(groups)
     for pair in sorted(groups, key=lambda pair: (place[pair.prompt_id], *pair[1:])):
-        found = _judged(asked[pair.prompt_id], pair, groups[pair], ties)
+        row = asked[pair.prompt_id]
+        found = _judged(row, pair, groups[pair], ties)
         if isinstance(found, Comparison):
-            comparisons.append(found if labels is None else _relabelled(found, labels[pair]))
+            found = found if labels is None else _relabelled(found, labels[pair])
+            comparisons.append(found)
+            for twin in _twins(row, pair):
+                if (in_order := _in_order(twin)) not in taken:
+                    taken.add(in_order)
+                    comparisons.append(_between(found, twin))
         else:
             dropped[found] += 1
     return Tallied(comparisons, dict(sorted(dropped.items())), len(votes))
@@ -95,6 +103,37 @@ def _relabelled(row: Comparison, label_prob: float) -> Comparison:
     """`row` with another label; as much of it counts as a tie as the label leaves room for."""
     tie_prob = min(row.tie_prob, 2 * min(label_prob, 1 - label_prob))
     return row.model_copy(update={"label_prob": label_prob, "tie_prob": tie_prob})
+
+
+def _twins(row: Candidates, pair: Pair) -> Iterator[Pair]:
+    """The pairs of other answers with the same two texts, the one like the left answer first."""
+    left, right = (
+        [
+            number
+            for number, answer in enumerate(row.answers)
+            if answer.text == row.answers[one].text and not answer.error
+        ]
+        for one in (pair.left, pair.right)
+    )
+    for one in left:
+        for other in right:
+            if (one, other) != (pair.left, pair.right):
+                yield pair._replace(left=one, right=other)
+
+
+def _in_order(pair: Pair) -> Pair:
+    return pair._replace(left=min(pair.left, pair.right), right=max(pair.left, pair.right))
+
+
+def _between(row: Comparison, pair: Pair) -> Comparison:
+    """`row` between answers of other numbers and the same texts, the lower number left."""
+    name = row.id.rpartition("/")[0] + f"/{min(pair.left, pair.right)}-{max(pair.left, pair.right)}"
+    if pair.attribute != "overall":
+        name += f".{pair.attribute}"
+    if pair.left < pair.right:
+        return row.model_copy(update={"id": name})
+    turned = {"left": row.right, "right": row.left, "label_prob": 1 - row.label_prob, "shown": TURNED[row.shown]}
+    return row.model_copy(update={"id": name, **turned})
 
 
 def known_pair(vote: Vote, asked: Mapping[str, Candidates]) -> Pair:
