@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from alidade.preferences.labelled import Labelled
 from alidade.preferences.tally import Pair
 from alidade.records import Candidates, Choice, Completion, Conversation, Estimate, Prompt, Vote
 from alidade.report.labelers import LabelersReport, labelers_report, write_labelers_page
@@ -212,7 +213,7 @@ def main(data: Path, out: Path, names: list[str]) -> None:
     for name in names or SETS:
         found = SETS[name](data)
         began = time.process_time()
-        report = labelers_report(found.votes, found.candidates, gold=found.gold, groups=found.groups)
+        report = labelers_report(Labelled(votes=found.votes, gold=found.gold, groups=found.groups), found.candidates)
         print(line(name, report, time.process_time() - began), flush=True)
         for test in report.groups.tests:
             print(f"    {test.model_dump()}", flush=True)

@@ -61,6 +61,20 @@ BEST = {"topic": "helpful", "wish": "refusal", "twin": "helpful", "fact": "facts
 BEST |= {"claim": "claim_right", "unanswerable": "honest"}
 
 
+def voters():
+    """Annotators as `tally` fits them."""
+
+    def about(mean, half):
+        return {"mean": mean, "low": mean - half, "high": mean + half, "n": 540}
+
+    people = (("careful-1", 0.93, 0.01), ("hasty-left", 0.71, 0.12), ("ordinary", 0.84, -0.01))
+    each = [
+        {"annotator": name, "attention": about(0.9, 0.05), "skill": about(skill, 0.04), "side_bias": about(side, 0.05)}
+        for name, skill, side in people
+    ]
+    return {"annotators": each, "pool_side_bias": about(0.04, 0.03), "typical_gap": 1.4}
+
+
 def answer_rows(place, per_group, mode, seed=0):
     """Answers of one model with their verdicts; greedy ones are surer of themselves."""
     rows = []
@@ -178,7 +192,7 @@ def tour_stages(per_group):
     counts = {"rows": 2500, "dropped": {"too long": 3, "nothing to train on": 0}, "truncated": 0}
     tokens = {"tokens": 181_320, "trained_tokens": 96_310, "masked_tokens": 85_010}
     ppo_counts = {"prompts": 2048, "dropped": {"too long": 0}, "truncated": 0, "mixed": {"rows": 2500, "truncated": 2}}
-    tally = {"comparisons": 2210, "prompts": 810, "votes": 16_200, "dropped": {"every vote a tie": 3190}}
+    tally = {"comparisons": 2210, "prompts": 810, "votes": 0, "rankings": 1620, "dropped": {"every vote a tie": 3190}}
     return (
         ("base", "pilot", "model", {}, {}),
         ("demonstrations", "testbed-demonstrations", "demonstrations", {}, {"counts.json": {"rows": 2500}}),
@@ -203,7 +217,7 @@ def tour_stages(per_group):
             "tally",
             "comparisons",
             {"answers": "answers", "votes": "votes"},
-            {"counts.json": {"rows": tally, "heldout": tally | {"comparisons": 420}}},
+            {"counts.json": {"rows": tally, "heldout": tally | {"comparisons": 420}}, "annotators.json": voters()},
         ),
         (
             "reward",

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import expit
 from scipy.stats import spearmanr
 
 from alidade.preferences.annotators import AnnotatorModel, fit_annotators
-from alidade.stats import calibration_bins, expected_calibration_error
-from benchmarks.annotators.simulation import SIDE_BIAS, Planted, left_without_looking, many, published
+from benchmarks.annotators import people, soft
+from benchmarks.annotators.calibration import after_gold, error
+from benchmarks.annotators.simulation import SIDE_BIAS, Planted, apart, left_without_looking, many, published
 
 ROOT = Path(__file__).parents[2]
 REPEATS = 3
-GOLD = 60
+SPREADS = ((1.5, 10), (1.5, 3), (1.5, 2), (0.5, 10), (0.5, 2), (4.0, 10), (4.0, 2))
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -62,25 +62,14 @@ def against_truth(model: AnnotatorModel, planted: Planted, seed: int) -> dict[st
     true_gap = planted.utility[left] - planted.utility[right]
     gap, variance = model.gap(left, right)
     label, chance = model.label_prob(left, right), expit(true_gap)
-    gold = np.random.default_rng(seed).permutation(len(left)) < GOLD
-
-    def loss(temperature: float) -> float:
-        said = expit(logit(label[gold]) / temperature)
-        return -float(np.mean(chance[gold] * np.log(said) + (1 - chance[gold]) * np.log(1 - said)))
-
-    calibrated = expit(logit(label) / minimize_scalar(loss, bounds=(0.2, 5.0)).x)
     skill = [one.mean for one in model.skill()]
     return {
         "skill_spearman": float(spearmanr(skill, ~planted.tosses)[0]),
         "utility_spearman": float(spearmanr(model.utility, planted.utility)[0]),
         "gap_coverage": float(np.mean(np.abs(gap - true_gap) < 1.96 * np.sqrt(variance))),
-        "ece_raw": _ece(label, chance),
-        "ece": _ece(calibrated[~gold], chance[~gold]),
+        "ece_raw": error(label, chance),
+        "ece": after_gold(label, chance, seed),
     }
-
-
-def _ece(said: np.ndarray, true: np.ndarray) -> float:
-    return expected_calibration_error(calibration_bins(said.tolist(), true.tolist()))
 
 
 def simulated(seeds: int, python: Path) -> dict[str, Any]:
@@ -125,11 +114,27 @@ def million(votes: int) -> dict[str, Any]:
     }
 
 
+def planted_spreads() -> dict[str, dict[str, float]]:
+    """Labels on pairs that share no answer: their calibration error by planted spread and votes a pair, and the spread that was fitted."""
+    found = {}
+    for spread, votes in SPREADS:
+        planted = apart(spread, votes)
+        model, pairs = fit_annotators(planted.ballots), np.arange(0, len(planted.utility), 2)
+        label, chance = model.label_prob(pairs, pairs + 1), expit(planted.utility[pairs] - planted.utility[pairs + 1])
+        found[f"spread {spread:g}, {votes} votes a pair"] = {
+            "ece_raw": round(error(label, chance), 4),
+            "ece": round(after_gold(label, chance, 0), 4),
+            "fitted": round(model.posterior.spread, 2),
+        }
+    return found
+
+
 def arguments() -> argparse.Namespace:
     """What is asked for on the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.annotators", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--votes", type=int, default=1_000_000, help="votes of the large fit; 0 leaves it out")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="votes of real people")
     parser.add_argument("--peer", type=Path, default=ROOT / ".venv-peer-annotators", help="the peer's environment")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "annotators.json")
     return parser.parse_args()
@@ -145,8 +150,12 @@ def main() -> None:
         )
     results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     results |= simulated(given.seeds, python)
+    results["planted_spreads"] = planted_spreads()
+    results |= soft.gains(given.seeds)
     if given.votes:
         results |= million(given.votes)
+    if given.data.is_dir():
+        results["people"] = {name: people.measured(name, given.data) for name in people.NAMES}
     given.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(results, indent=2))
 

@@ -53,6 +53,15 @@ def many(votes: int, annotators: int, pairs: int) -> Planted:
     return _cast(rng, utility, (who, 2 * pair + flip, 2 * pair + 1 - flip), tosses, careful_or_not)
 
 
+def apart(spread: float, votes: int, pairs: int = 3000) -> Planted:
+    """A few votes on each of some pairs that share no answer, by 50 annotators of whom 10 toss coins."""
+    rng = np.random.default_rng(0)
+    utility = rng.normal(0, spread, 2 * pairs)
+    who = np.concatenate([rng.permutation(50)[:votes] for _ in range(pairs)])
+    pair, flip = np.repeat(np.arange(pairs), votes), rng.integers(0, 2, len(who))
+    return _cast(rng, utility, (who, 2 * pair + flip, 2 * pair + 1 - flip), np.arange(50) < 10, careful_or_not)
+
+
 def _cast(
     rng: np.random.Generator,
     utility: np.ndarray,

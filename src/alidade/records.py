@@ -148,11 +148,19 @@ class Candidates(Record):
     answers: tuple[Completion, ...] = Field(min_length=1)
 
 
+class Scores(Record):
+    """What a model says each answer to `prompt_id` is worth, by the answers' numbers."""
+
+    prompt_id: str
+    scores: tuple[float, ...]
+
+
 class Act(Record):
     """One annotator's act on the answers of `prompt_id`, as it was acknowledged.
 
     `seconds` is how long the answers had been on the annotator's screen, `at` when the act was acknowledged (seconds since
-    1970-01-01 UTC); both are None where nobody measured them.
+    1970-01-01 UTC); both are None where nobody measured them. `arm` says why this was asked: drawn by chance (`random`), because a
+    scorer was unsure (`uncertain`), or because the answer is known (`gold`); empty where nobody says.
     """
 
     id: str
@@ -163,6 +171,7 @@ class Act(Record):
     source: Source = "person"
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False, exclude_if=lambda value: value is None)
     at: float | None = Field(default=None, allow_inf_nan=False, exclude_if=lambda value: value is None)
+    arm: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class Vote(Act):

@@ -1,55 +1,19 @@
 """People at work, in a real browser: every page is used as they use it."""
 
-import os
-import shutil
 import zipfile
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from tests.conftest import missing
+from playwright.sync_api import expect
+from tests.in_browser import HOSTILE, PASSWORD, contrasts, enter, picture, press
 from tests.studio_server import studio
 
-from alidade.preferences.votebook import open_votebook
 from alidade.preferences.votebook.chain import verify
 from alidade.preferences.votebook.collect import collect
-from alidade.preferences.votebook.people import invite, join, set_person
+from alidade.preferences.votebook.people import set_person
 from alidade.preferences.votebook.queues import QueueSettings, add_queue, items_of, publish_guideline
 from alidade.records import Candidates, Completion, Conversation, Prompt
 
-PASSWORD = "correct horse battery"
 PLAIN = {"overlap_share": 0.0, "gold_share": 0.0, "repeat_share": 0.0}
-HOSTILE = (
-    "<script>document.title='acted'</script><img src=x onerror=\"document.title='acted'\"> [here](javascript:alert(1)) "
-    "![seen](http://127.0.0.1:9/seen.png) \u202ebackwards\u202c zero\u200bwidth <b onclick=alert(1)>bold</b> ```\n<style>*{display:none}</style>"
-)
-OFFLINE = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-sync",
-]
-PICTURES = os.environ.get("ALIDADE_PICTURES", "")  # a folder for screenshots to look at
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        missing("Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=OFFLINE)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def book(tmp_path):
-    book = open_votebook(tmp_path / "votes.db")
-    yield book
-    book.close()
 
 
 @pytest.fixture
@@ -73,33 +37,6 @@ def candidates(
 def queue(book, task="pair", rows=None, name="q", **settings):
     rows = rows or candidates(answers=3 if task in ("ranking", "best") else 2)
     add_queue(book, QueueSettings(name=name, task=task, **{**PLAIN, **settings}), items_of(rows, task))
-
-
-def enter(browser, address, book, name="ada", role="labeler", **context):
-    join(book, invite(book, role), name, PASSWORD)
-    page = browser.new_context(**context).new_page()
-    page.set_default_timeout(20_000)
-    page.goto(address)
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Queues")).to_be_visible()
-    return page
-
-
-def picture(page, name):
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png")
-
-
-def press(page, *keys):
-    """Keys that send a task's page on: waits for the next one."""
-    expect(page.locator("#task")).to_be_visible()
-    page.wait_for_load_state()
-    for key in keys[:-1]:
-        page.keyboard.press(key)
-    with page.expect_navigation():
-        page.keyboard.press(keys[-1])
 
 
 def test_a_labeler_votes_twenty_pairs_by_keyboard_undoes_and_skips(browser, address, book):
@@ -259,27 +196,6 @@ def test_the_page_of_a_task_fits_a_phone_and_the_dark(browser, address, book):
     with page.expect_navigation():
         page.get_by_role("button", name="A is better").tap()
     assert len(collect(book, "q").votes) == 1
-
-
-def contrasts(page):
-    """The lowest contrast of text on its background on a page, and where it is."""
-    return page.evaluate(
-        """() => {
-          const bright = (c) => c.map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; })
-            .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-          const read = (text) => text.match(/[\\d.]+/g).map(Number);
-          const ground = (each) => { for (; each; each = each.parentElement) {
-            const c = read(getComputedStyle(each).backgroundColor); if (c.length < 4 || c[3] > 0) return c.slice(0, 3); } return [255, 255, 255]; };
-          const found = [];
-          for (const each of document.querySelectorAll("main *, header *")) {
-            const own = [...each.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-            if (!own || !each.checkVisibility()) continue;
-            const [a, b] = [bright(read(getComputedStyle(each).color).slice(0, 3)), bright(ground(each))];
-            found.push([(Math.max(a, b) + .05) / (Math.min(a, b) + .05), each.tagName + " " + each.textContent.trim().slice(0, 30)]);
-          }
-          return found.sort((x, y) => x[0] - y[0])[0];
-        }"""
-    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

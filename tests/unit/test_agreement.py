@@ -18,8 +18,9 @@ def test_alpha_is_that_of_krippendorffs_own_example():
     # Krippendorff 2011, Computing Krippendorff's Alpha-Reliability, section C: four observers, twelve units, alpha .743
     table = ["123321412---", "1233224125-3", "-3332342251-", "12332441251-"]
     counts = np.array([[sum(row[unit] == code for row in table) for code in "12345"] for unit in range(12)])
-    assert _alpha(counts) == pytest.approx(0.743, abs=5e-4)
-    assert _alpha(counts) == krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+    found = _alpha(counts, "nominal", np.arange(5))
+    assert found == pytest.approx(0.743, abs=5e-4)
+    assert found == krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
 
 
 def test_two_people_and_four_pairs_by_hand():

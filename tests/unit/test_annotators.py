@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 from scipy.stats import spearmanr
 
 from alidade.errors import DataError
+from alidade.preferences import posterior as posterior_module
 from alidade.preferences import tally, uncertainty
 from alidade.preferences.annotators import fit_annotators
 from alidade.preferences.ballots import LEFT, RIGHT, TIE, Ballots, Layout, Orders
@@ -17,7 +18,7 @@ from alidade.preferences.belief import believe, believe_with_scores
 from alidade.preferences.orders import OrderVotes, orders_left_open
 from alidade.preferences.pairwise import PairVotes, Pool, Said
 from alidade.preferences.posterior import Posterior
-from alidade.preferences.uncertainty import Covariance
+from alidade.preferences.spread import fitted_spread
 from alidade.records import Candidates, Completion, Conversation, Prompt, RankingVote, Vote
 from alidade.stats import calibration_bins, expected_calibration_error
 
@@ -64,7 +65,7 @@ def somewhere(posterior):
 def test_slopes_equal_finite_differences():
     posterior = Posterior.of(a_few())
     flat = somewhere(posterior)
-    posterior = posterior.settled(flat)
+    posterior = posterior.settled(flat, posterior.about(flat))
     at = flat + 0.1
     numeric = approx_fprime(at, lambda at: posterior.at(at)[0], 1e-6)
     assert np.abs(posterior.at(at)[1] - numeric).max() < 1e-5 * np.abs(numeric).max()
@@ -112,23 +113,75 @@ def test_too_many_answers_in_one_place_are_refused():
         orders_left_open((7, 1))
 
 
-def test_the_covariance_equals_the_inverse_of_the_whole_information():
+@pytest.mark.parametrize("written_out", [0, 1000], ids=["sparse", "dense"])
+def test_the_covariance_equals_the_inverse_of_the_whole_information(written_out, monkeypatch):
+    monkeypatch.setattr(posterior_module, "DENSE", written_out)
     posterior = Posterior.of(a_few())
     information = posterior.information(posterior.start())
+    own, across, among = (
+        part if written_out else part.toarray() for part in (information.own, information.across, information.among)
+    )
     fixed = np.zeros(posterior.layout.size)
     fixed[posterior.layout.trait("sharpness")] = posterior.unit
-    whole = np.linalg.inv(information.toarray())
+    whole = np.linalg.inv(np.block([[own, across], [across.T, among]]))
     along = whole @ fixed
     whole -= np.outer(along, along) / (fixed @ along)
     levers = np.random.default_rng(2).normal(size=(7, len(whole)))
     expected = ((levers @ whole) * levers).sum(axis=1)
-    found = Covariance.of(information, posterior.layout, fixed).variances(csr_array(levers))
-    assert np.allclose(found, expected)
+    found = posterior.covariance(information)
+    assert np.allclose(found.variances(csr_array(levers)), expected)
+    assert np.allclose(found.times(levers[0]), whole @ levers[0])
+
+
+def test_a_large_fit_has_the_same_top_as_a_small_one(monkeypatch):
+    cast, _ = ballots(with_spammers)
+    small = fit_annotators(cast)
+    monkeypatch.setattr(posterior_module, "DENSE", 0)
+    large = fit_annotators(cast)
+    assert np.abs(small.flat - large.flat).max() < 0.05
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.5, 4.0])
+def test_the_spread_of_utilities_is_found_from_a_few_votes_a_pair(spread):
+    cast, _ = on_pairs_of_their_own(spread, votes=3)
+    assert fitted_spread(cast)[0] == pytest.approx(spread, rel=0.35)
+
+
+def on_pairs_of_their_own(spread, votes, pairs=2000):
+    """Votes on pairs that share no answer, by 20 annotators of whom 4 toss coins; and the chance of each pair's first answer."""
+    rng = np.random.default_rng(0)
+    gap = rng.normal(0, spread * 2**0.5, pairs)
+    pair = np.repeat(np.arange(pairs), votes)
+    who = np.concatenate([rng.permutation(20)[:votes] for _ in range(pairs)])
+    chance = np.where(who < 4, 0.5, 0.95 * expit(gap[pair]) + 0.025)
+    return Ballots(who, 2 * pair, 2 * pair + 1, (rng.random(len(pair)) >= chance).astype(int)), expit(gap)
+
+
+@pytest.mark.parametrize("spread", [0.5, 4.0])
+def test_labels_are_calibrated_where_hardly_anyone_agrees_and_where_nearly_all_do(spread):
+    cast, chance = on_pairs_of_their_own(spread, votes=3)
+    label = fit_annotators(cast).label_prob(2 * np.arange(2000), 2 * np.arange(2000) + 1)
+    assert expected_calibration_error(calibration_bins(label.tolist(), chance.tolist())) < 0.05
+
+
+def test_the_label_of_a_pair_that_shares_no_answer_is_exact_given_the_annotators():
+    model = fit_annotators(on_pairs_of_their_own(2.0, votes=2, pairs=200)[0])
+    cast, pool = model.posterior.ballots, Pool.at(model.flat, model.layout, ties=False)
+    gap = np.linspace(-40, 40, 4001)
+    of_pair = np.flatnonzero(cast.left == 14)
+    density = np.exp(-((gap / model.posterior.spread) ** 2) / 4)
+    for vote in of_pair:
+        density *= pool.chance(Said(int(cast.outcome[vote])), cast.annotator[vote : vote + 1], gap, None)[0]
+    exact = (density * expit(gap)).sum() / density.sum()
+    places = np.array([14]), np.array([15])
+    assert model.label_prob(*places)[0] == pytest.approx(exact, abs=1e-3)
+    assert model.label_prob(*places[::-1])[0] == pytest.approx(1 - exact, abs=1e-3)
 
 
 def test_many_annotators_are_tied_only_through_what_all_share_and_differ_little(monkeypatch):
     cast, _ = ballots(with_spammers, answers=40, annotators=60, votes=3000)
     exact = fit_annotators(cast).reliability()
+    monkeypatch.setattr(posterior_module, "DENSE", 0)
     monkeypatch.setattr(uncertainty, "MOST_ANNOTATORS", 10)
     near = fit_annotators(cast).reliability()
     widths = np.array([[one.high - one.low for one in fit] for fit in (exact, near)])
@@ -289,6 +342,23 @@ def test_orders_of_several_answers_become_labels_and_tell_who_tosses_coins():
     assert skill["coin"] < 0.6 < min(skill["one"], skill["two"])
     assert len(belief.labels) == 480
     assert np.mean([label > 0.5 for label in belief.labels.values()]) > 0.9
+
+
+def test_labels_from_orders_say_what_they_mean():
+    rng, rankings, worth = np.random.default_rng(0), [], {}
+    for prompt in map(str, range(200)):
+        worth[prompt] = rng.normal(0, 3, 5)
+        for annotator in rng.choice(8, 3, replace=False):
+            shown = rng.permutation(5)
+            felt = worth[prompt][shown] * (annotator < 6) + rng.gumbel(size=5)
+            ranks = tuple(map(int, np.argsort(np.argsort(-felt))))
+            known = {"id": f"{prompt}/{annotator}", "prompt_id": prompt, "annotator": f"n{annotator}"}
+            rankings.append(RankingVote(shown=tuple(map(int, shown)), ranks=ranks, **known))
+    labels = believe([], rankings).labels
+    said = list(labels.values())
+    true = [expit(worth[pair.prompt_id][pair.left] - worth[pair.prompt_id][pair.right]) for pair in labels]
+    assert expected_calibration_error(calibration_bins(said, true)) < 0.06  # .093 by slopes alone
+    assert np.mean(np.maximum(said, np.subtract(1, said))) > 0.75
 
 
 def test_a_ranking_of_two_is_believed_as_the_vote_it_is():

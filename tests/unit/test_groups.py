@@ -128,7 +128,7 @@ def test_a_split_by_taste_for_length_is_named_and_shown():
         *cast(contested, 12, lean=lambda who: 2.0 if who % 2 else -2.0, spread=0.0),
         *cast(agreed, 12, spread=60.0, seed=5),
     ]
-    found = taste(votes, contrasts([*contested, *agreed], votes), {})
+    found = taste(votes, contrasts([*contested, *agreed], votes), reliable(votes, {}))
     assert found.reliable == 12
     assert found.contested > 10
     assert found.best == "length"
@@ -142,7 +142,7 @@ def test_a_split_by_what_was_asked_is_named_so():
     votes = []
     for attribute, seed in (("helpful", 1), ("harmless", 2)):
         votes += [one.model_copy(update={"attribute": attribute}) for one in cast(ROWS, 8, spread=60.0, seed=seed)]
-    found = taste(votes, contrasts(ROWS, votes), {})
+    found = taste(votes, contrasts(ROWS, votes), reliable(votes, {}))
     assert found.best == "attribute"
     assert found.dimensions[0].predicts.mean > 0.95
 
@@ -152,6 +152,6 @@ def test_no_dimension_is_named_where_none_tells_the_split():
         row.model_copy(update={"prompt": row.prompt.model_copy(update={"id": f"sure {row.prompt.id}"})}) for row in ROWS
     ]
     votes = [*cast(ROWS, 12, spread=0.0), *cast(agreed, 12, spread=60.0)]
-    found = taste(votes, contrasts([*ROWS, *agreed], votes), {})
+    found = taste(votes, contrasts([*ROWS, *agreed], votes), reliable(votes, {}))
     assert found.contested > 20
     assert found.best is None

@@ -25,6 +25,7 @@ ACT = {
     "strength": st.none() | st.integers(1, 3),
     "seconds": st.none() | st.floats(0, 1e6),
     "at": st.none() | st.floats(-1e9, 1e10),
+    "arm": st.sampled_from(["", "random", "uncertain", "gold"]),
 }
 
 

@@ -5,7 +5,11 @@ import pytest
 import sqlalchemy as sa
 
 from alidade.cli import main as cli
+from alidade.cli.partners import open_partners
+from alidade.digest import digest_file, digest_folder
 from alidade.errors import DataError
+from alidade.models import identity
+from alidade.models.base import Sampling
 from alidade.preferences.collected import collected_votes
 from alidade.preferences.votebook import open_votebook
 from alidade.preferences.votebook.acts import Pick
@@ -58,7 +62,7 @@ def test_an_export_is_read_by_the_report_and_by_a_run_that_has_the_same_answers(
     assert run("label", "export", where, tmp_path / "out", "--json") == 0
     assert "rows.jsonl" in json.loads(capsys.readouterr().out)["files"]
     votes = collected_votes(tmp_path / "out", ROWS)
-    assert sorted(vote.prompt_id for vote in votes) == ["p1", "p2", "p3", "p4", "p5"]
+    assert sorted(vote.prompt_id for vote in votes.votes) == ["p1", "p2", "p3", "p4", "p5"]
     assert json.loads((tmp_path / "out" / "gold.json").read_text()) == [
         {"prompt_id": "p0", "left": 0, "right": 1, "choice": "right"}
     ]
@@ -105,10 +109,18 @@ def test_verify_says_what_it_found_and_fails_on_a_broken_chain(where, capsys):
         (("label", "{where}", "--set", "votes_per_item=0"), "no such queue can be made"),
         (("label", "{where}", "--set", "colour=red"), "no such queue can be made"),
         (("label", "{where}", "--guidelines", "nowhere.md"), "cannot be read"),
+        (("label", "talk", "nowhere", "--left", "{script}", "--temperature", "1"), "no votebook here"),
+        (("label", "talk", "{where}", "--left", "{script}", "--temperature", "0"), "always says the same"),
+        (("label", "talk", "{where}", "--left", "{script}", *("--temperature", "1") * 3), "there are two answers"),
+        (("label", "talk", "{where}", "--left", "{script}", "--temperature", "-1"), "0 or more"),
+        (("label", "talk", "{where}", "--left", "{script}", "--set", "name=q"), "the queue q is no talk"),
+        (("label", "talk", "{where}", "--left", "no/such:stage"), "no run in"),
     ],
 )
-def test_a_mistake_is_told_in_words(where, capsys, words, message):
-    assert run(*(word.format(where=where) for word in words)) == 2
+def test_a_mistake_is_told_in_words(where, tmp_path, capsys, words, message):
+    (tmp_path / "script.jsonl").write_text('{"ask": ".", "reply": "yes"}')
+    names = {"where": where, "script": f"script:{tmp_path / 'script.jsonl'}"}
+    assert run(*(word.format(**names) for word in words)) == 2
     told = capsys.readouterr().err
     assert message in told
     assert "Traceback" not in told
@@ -117,3 +129,29 @@ def test_a_mistake_is_told_in_words(where, capsys, words, message):
 def test_an_invitation_is_the_end_of_a_link(where, capsys):
     assert run("label", "invite", where, "--role", "lead") == 0
     assert capsys.readouterr().out.startswith("/join/")
+
+
+def test_two_partners_are_opened_by_address_and_known_by_digest(tmp_path):
+    for name in ("yes", "no"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"ask": ".", "reply": "{name}"}}')
+    names = tuple(f"script:{tmp_path / name}.jsonl" for name in ("yes", "no"))
+    cold, warm = Sampling(temperature=0.2), Sampling(temperature=1.2)
+    left, right = open_partners(names, (cold, warm), None).answers(Conversation.ask("?"), 0)
+    assert (left.text, right.text) == ("yes", "no")
+    assert (left.made.model, right.made.model) == tuple(
+        digest_file(tmp_path / f"{name}.jsonl") for name in ("yes", "no")
+    )
+    assert (left.made.sampling.temperature, right.made.sampling.temperature) == (0.2, 1.2)
+
+
+def test_a_model_in_a_folder_has_the_folders_digest(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    assert identity.model_digest(str(tmp_path)) == digest_folder(tmp_path)
+
+
+def test_nothing_secret_of_an_endpoint_is_kept():
+    secret = "https://user:password@models.example:8443/v1/?key=sesame#big"
+    assert identity.model_digest(secret) == identity.model_digest("https://models.example:8443/v1#big")
+    assert identity.model_digest(secret) != identity.model_digest("https://models.example:8443/v1#small")
+    both = open_partners((secret, secret), (Sampling(), Sampling()), None)
+    assert [each.name for each in both.partners] == ["big@models.example"] * 2

@@ -7,6 +7,7 @@ from tests.unit.test_report import HOSTILE, read_page
 from alidade.cli.main import main
 from alidade.errors import DataError
 from alidade.preferences.acts import choice_of
+from alidade.preferences.labelled import Labelled
 from alidade.preferences.tally import pair_of
 from alidade.records import Completion
 from alidade.report.labelers import labelers_report, write_labelers_page
@@ -37,7 +38,7 @@ def made(tmp_path_factory):
     hostile = ROWS[0].model_copy(update={"answers": (Completion(text=HOSTILE), Completion(text="b"))})
     name = HOSTILE.encode("utf-16", "surrogatepass").decode("utf-16")
     votes = [vote.model_copy(update={"annotator": name}) if vote.annotator == "a007" else vote for vote in votes]
-    report = labelers_report(votes, [hostile, *ROWS[1:]], gold=gold, groups=GROUPS)
+    report = labelers_report(Labelled(votes=votes, gold=gold, groups=GROUPS), [hostile, *ROWS[1:]])
     page = write_labelers_page(report, tmp_path_factory.mktemp("labelers") / "report.html")
     return report, page
 
@@ -72,20 +73,19 @@ def test_a_group_too_small_is_neither_on_the_page_nor_in_its_twin(made):
 
 def test_equal_seeds_give_equal_reports():
     votes, gold = everything()
-    assert labelers_report(votes, ROWS, gold=gold, groups=GROUPS, seed=3) == labelers_report(
-        votes, ROWS, gold=gold, groups=GROUPS, seed=3
-    )
+    labelled = Labelled(votes=votes, gold=gold, groups=GROUPS)
+    assert labelers_report(labelled, ROWS, seed=3) == labelers_report(labelled, ROWS, seed=3)
 
 
 def test_a_few_bare_votes_make_a_page_too(tmp_path):
     votes = [vote.model_copy(update={"at": None, "seconds": None}) for vote in cast(ROWS[:2], 1)]
-    page = write_labelers_page(labelers_report(votes, ROWS), tmp_path / "report.html")
+    page = write_labelers_page(labelers_report(Labelled(votes=votes), ROWS), tmp_path / "report.html")
     assert "Nobody could be watched" in " ".join(read_page(page).text)
 
 
 def test_no_votes_are_an_error():
     with pytest.raises(DataError, match="no votes"):
-        labelers_report([], ROWS)
+        labelers_report(Labelled(), ROWS)
 
 
 @pytest.fixture

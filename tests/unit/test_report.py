@@ -9,11 +9,11 @@ from tests.synthetic_run import answer_rows, evaluation, losses, mirrored_bins, 
 from alidade.errors import UsageError
 from alidade.evals import Claim, compare, corrected
 from alidade.records import Estimate
-from alidade.report.render import write_report
 from alidade.report.collect import Column, Curve
 from alidade.report.examples import DOZEN, examples
 from alidade.report.graph import GAP, WIDE, depths, lay_out
 from alidade.report.page import _reinforcement, lost_rows
+from alidade.report.render import write_report
 from alidade.report.summary import calibration
 from alidade.report.words import badges, number, p_value, shortened, signed, visible
 from alidade.stats import proportion
@@ -129,6 +129,13 @@ def test_the_page_shows_each_part_of_the_evidence(tour):
         "torch 2.13.0",
     ):
         assert part in text, part
+
+
+def test_the_page_shows_who_voted_and_how_sure_that_is(tour):
+    section = tour[1].read_text().partition('id="voters"')[2].partition("</section>")[0]
+    assert "comparisons: 3 annotators" in section
+    assert re.search(r"hasty-left.*?71%.*?67.*?75", section, re.DOTALL)
+    assert section.count("hasty-left") == 3
 
 
 def test_the_page_names_every_stage_with_its_digest(tour):

@@ -2,13 +2,26 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.unit.test_reward_model import model
 
-from alidade.errors import DataError, RecipeError
-from alidade.pipeline import StageContext, load_recipe, run
+from alidade.errors import DataError, RecipeError, UsageError
+from alidade.pipeline import StageContext, Upstream, load_recipe, run
 from alidade.preferences.belief import Voters
-from alidade.records import Candidates, Comparison, Completion, Conversation, Demonstration, Feedback, Prompt, Vote
-from alidade.stages import files, tally
+from alidade.records import (
+    Candidates,
+    Comparison,
+    Completion,
+    Conversation,
+    Demonstration,
+    Feedback,
+    Prompt,
+    RankingVote,
+    Scores,
+    Vote,
+)
+from alidade.stages import files, score, tally
 from alidade.store import Artifact, Store, read_json, read_rows, write_rows
+from alidade.training.reward_model import load_reward_model, new_reward_model, save_reward_model, score_answers
 
 RECIPE = """
 name: files
@@ -114,11 +127,15 @@ def test_a_missing_file_stops_the_recipe_before_anything_is_written(recipe, tmp_
     assert not (tmp_path / "store").exists()
 
 
+def said(text: str) -> Completion:
+    return Completion(text=text)
+
+
 @pytest.fixture
 def polled(tmp_path) -> dict[str, Artifact]:
     def candidates(name: str) -> Candidates:
         prompt = Prompt(id=name, conversation=Conversation.ask(name))
-        return Candidates(prompt=prompt, answers=(Completion(text="a"), Completion(text="b")))
+        return Candidates(prompt=prompt, answers=tuple(map(said, "ab")))
 
     answers, votes = tmp_path / "answers", tmp_path / "votes"
     for folder in (answers, votes, tmp_path / "out"):
@@ -155,6 +172,50 @@ def test_the_tally_stage_can_ask_who_voted_and_measures_by_the_votes_themselves(
     assert (annotator.annotator, annotator.attention.n, annotator.side_bias.n) == ("w", 2, 2)
     assert voters.pool_side_bias.n == 2
     assert read_json(out / "counts.json").keys() == {"rows", "heldout"}
+
+
+def test_a_ranking_is_a_vote_on_each_pair_it_tells_apart(tmp_path, polled):
+    three = [Candidates(prompt=Prompt(id="r", conversation=Conversation.ask("r")), answers=tuple(map(said, "xyz")))]
+    write_rows(polled["answers"].path / "rows.jsonl", three)
+    ranked = [
+        RankingVote(id=str(n), prompt_id="r", shown=(2, 0, 1), ranks=(1, 0, 1), annotator=f"w{n}") for n in (0, 1)
+    ]
+    write_rows(polled["votes"].path / "rows.jsonl", [])
+    write_rows(polled["votes"].path / "rankings.jsonl", ranked)
+    out = tmp_path / "out"
+    tally.tally(tally.TallyConfig(ties="keep"), polled, StageContext(seed=0, out=out, scratch=tmp_path))
+    labels = {row.id: row.label_prob for row in read_rows(out / "rows.jsonl", Comparison)}
+    assert labels == {"r/0-1": 1.0, "r/0-2": 1.0}
+    assert read_json(out / "counts.json")["rows"] | {"dropped": 0} == {
+        "comparisons": 2, "prompts": 1, "votes": 0, "rankings": 2, "dropped": 0,
+    }  # fmt: skip
+
+
+def test_scores_help_where_annotators_are_fitted_and_are_refused_elsewhere(tmp_path, polled):
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    write_rows(scores / "rows.jsonl", [Scores(prompt_id=name, scores=(0.0, 3.0)) for name in ("p", "q", "h")])
+    inputs = polled | {"scores": Artifact("scores", "0", scores)}
+    labels = []
+    for given in (polled, inputs):
+        config = tally.TallyConfig(labels="annotators", ties="keep")
+        tally.tally(config, given, StageContext(seed=0, out=tmp_path / "out", scratch=tmp_path))
+        labels.append([row.label_prob for row in read_rows(tmp_path / "out" / "rows.jsonl", Comparison)])
+    assert all(helped < alone for alone, helped in zip(*labels, strict=True))
+    upstream = Upstream("scores", tally.TallyConfig(), {})
+    with pytest.raises(UsageError, match="labels are shares"):
+        tally.check_scores(tally.TallyConfig(), {"scores": upstream})
+
+
+def test_the_score_stage_gives_each_answer_a_number(tmp_path, polled):
+    reward = new_reward_model(model(), 0)
+    save_reward_model(reward, tmp_path / "reward")
+    inputs = {"reward": Artifact("reward-model", "0", tmp_path / "reward"), "answers": polled["answers"]}
+    score.score(score.ScoreConfig(), inputs, StageContext(seed=0, out=tmp_path / "out", scratch=tmp_path))
+    rows = read_rows(tmp_path / "out" / "rows.jsonl", Scores)
+    assert [(row.prompt_id, len(row.scores)) for row in rows] == [("p", 2), ("q", 2), ("h", 2)]
+    asked = [(Conversation.ask("q"), text) for text in "ab"]
+    assert list(rows[1].scores) == pytest.approx(score_answers(load_reward_model(tmp_path / "reward"), asked), abs=2e-2)
 
 
 class CharacterRenderer:

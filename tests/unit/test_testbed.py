@@ -6,10 +6,9 @@ from itertools import islice
 
 import pytest
 
-from alidade.records import Candidates, Completion
 from alidade.seeds import generator
 from alidade.testbed import answers
-from alidade.testbed.annotators import POOL, Annotator, choose, felt_utility, votes
+from alidade.testbed.annotators import POOL, Annotator, choose, felt_utility, put_in_order
 from alidade.testbed.demonstrations import Care, demonstrations
 from alidade.testbed.documents import MIX, documents, question_list
 from alidade.testbed.judge import Question, gold_judge, words_of
@@ -232,14 +231,15 @@ def test_a_taste_for_length_and_flattery_is_felt():
     assert felt_utility(flattered, 0.0, "Do it.") == 0.0
 
 
-def test_every_pair_is_voted_on_by_the_chosen_number_of_annotators():
-    prompt = training_prompts(1, {"topic": 1.0}, 0, "p")[0]
-    row = Candidates(prompt=prompt, answers=tuple(Completion(text=text) for text in ("a", "b", "c", "d")))
-    cast = votes([row], 3, 0)
-    assert len(cast) == 6 * 3
-    assert len({vote.id for vote in cast}) == 18
-    assert len({vote.annotator for vote in cast}) == 3
-    assert {vote.source for vote in cast} == {"testbed"}
-    assert {vote.attribute for vote in cast} == {"overall"}
-    assert {vote.attribute for vote in votes([row], 1, 0, "harmless")} == {"harmless"}
+def test_two_answers_are_put_in_order_as_often_as_they_are_chosen():
+    annotator, gap = Annotator(name="a", attention=0.9, sharpness=1.5, side=0.4), 0.6
+    ordered, chosen = random.Random(0), random.Random(1)
+    first = [put_in_order(annotator, (gap, 0.0), ordered) == (0, 1) for _ in range(20_000)]
+    left = [choose(annotator, gap, chosen) == "left" for _ in range(20_000)]
+    assert sum(first) / 20_000 == pytest.approx(sum(left) / 20_000, abs=0.012)
+
+
+def test_answers_that_feel_alike_share_a_place():
+    annotator = Annotator(name="a", attention=1.0, sharpness=1000.0, indifference=0.5)
+    assert put_in_order(annotator, (0.0, 2.0, 0.1, 4.0, 2.2), random.Random(0)) == (2, 1, 2, 0, 1)
     assert len({annotator.name for annotator in POOL}) == len(POOL)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from alidade import __version__
-from alidade.cli import data, doctor, label, labelers, report, runs, show, talk, why
+from alidade.cli import data, doctor, label, label_order, label_plan, labelers, report, runs, show, talk, why
 from alidade.errors import AlidadeError
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ app.command("why")(why.why)
 app.command("chat")(talk.chat)
 app.command("compare")(talk.compare)
 app.command("report")(report.report)
+label.app.command("plan")(label_plan.plan)
+label.app.command("order")(label_order.order)
 app.add_typer(label.app, name="label")
 app.add_typer(labelers.app, name="votes")
 app.command("doctor")(doctor.doctor)

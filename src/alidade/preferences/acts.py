@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from itertools import combinations
+from typing import NamedTuple, TypeVar
 
 from alidade.preferences.tally import Pair, pair_of
-from alidade.records import Choice, Vote
+from alidade.records import Act, Choice, RankingVote, Vote
 
+A = TypeVar("A", bound=Act)
 CHOICES: tuple[Choice, ...] = ("left", "right", "tie")
 MIRRORED: Mapping[Choice, Choice] = {"left": "right", "right": "left", "tie": "tie"}
 
@@ -73,9 +75,30 @@ def with_others(vote: Vote, every: Mapping[Item, Poll]) -> bool | None:
     return None if label is None else choice_of(vote) == label
 
 
-def by_annotator(votes: Iterable[Vote]) -> dict[str, list[Vote]]:
-    """The votes of each annotator, by name."""
-    found: dict[str, list[Vote]] = {}
-    for vote in votes:
-        found.setdefault(vote.annotator, []).append(vote)
+def by_annotator(acts: Iterable[A]) -> dict[str, list[A]]:
+    """The acts of each annotator, by name."""
+    found: dict[str, list[A]] = {}
+    for act in acts:
+        found.setdefault(act.annotator, []).append(act)
     return dict(sorted(found.items()))
+
+
+def implied_votes(rankings: Iterable[RankingVote]) -> list[Vote]:
+    """A vote for each two answers that a ranking puts in order; tied ones need not be equal: of the rest of a best-of nothing was said."""
+    return [
+        Vote(
+            **ranking.model_dump(exclude={"id", "shown", "ranks", "seconds"}),
+            id=f"{ranking.id}.{ranking.shown[one]}-{ranking.shown[other]}",
+            left=ranking.shown[one],
+            right=ranking.shown[other],
+            choice="left" if ranking.ranks[one] < ranking.ranks[other] else "right",
+        )
+        for ranking in rankings
+        for one, other in combinations(range(len(ranking.shown)), 2)
+        if ranking.ranks[one] != ranking.ranks[other]
+    ]
+
+
+def as_votes(acts: Iterable[Vote | RankingVote]) -> list[Vote]:
+    """Votes as they are, rankings as the votes they imply."""
+    return [vote for act in acts for vote in ([act] if isinstance(act, Vote) else implied_votes([act]))]

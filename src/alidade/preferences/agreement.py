@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from alidade.preferences.acts import CHOICES, Item, Poll, by_annotator, choice_of, in_order, item_of, polls
+from alidade.preferences.acts import CHOICES, Item, Poll, choice_of, in_order, item_of, polls
 from alidade.preferences.tally import Pair, pair_of
-from alidade.records import Choice, Estimate, Record, Vote
+from alidade.records import Choice, Estimate, RankingVote, Record, Vote
 from alidade.seeds import derive
 from alidade.stats import clustered_proportion, proportion
 
@@ -89,22 +89,30 @@ def alpha(shared: Sequence[Poll], *, seed: int = 0) -> Estimate | None:
     Source: K. Krippendorff 2019, Content Analysis, 4th edition, section 12.3.3. Percentiles of whole items drawn again; draws
     in which all chose the same have no alpha and are left out.
     """
-    counts = np.array([[Counter(poll.values())[choice] for choice in CHOICES] for poll in shared if len(poll) > 1])
-    found = _alpha(counts)
+    counts = [[Counter(poll.values())[choice] for choice in CHOICES] for poll in shared if len(poll) > 1]
+    return bootstrap_alpha(np.array(counts).reshape(-1, 1, len(CHOICES)), "nominal", np.arange(len(CHOICES)), seed=seed)
+
+
+def bootstrap_alpha(
+    counts: np.ndarray, level: Literal["nominal", "ordinal"], values: np.ndarray, *, seed: int = 0
+) -> Estimate | None:
+    """Krippendorff's alpha of how often each of `values` was given, `counts` [items, units of an item, values]; items are drawn again."""
+    found = _alpha(counts, level, values)
     if found is None:
         return None
     draw = np.random.default_rng(derive(seed, "alpha"))
-    drawn = (_alpha(counts[draw.integers(0, len(counts), len(counts))]) for _ in range(RESAMPLES))
+    drawn = (_alpha(counts[draw.integers(0, len(counts), len(counts))], level, values) for _ in range(RESAMPLES))
     low, high = np.quantile([value for value in drawn if value is not None] or [found], [0.025, 0.975])
     return Estimate(mean=found, low=min(float(low), found), high=max(float(high), found), n=len(counts))
 
 
-def _alpha(counts: np.ndarray) -> float | None:
+def _alpha(counts: np.ndarray, level: Literal["nominal", "ordinal"], values: np.ndarray) -> float | None:
     import krippendorff
 
-    if len(counts) == 0 or np.count_nonzero(counts.sum(axis=0)) < 2:
+    units = counts.reshape(-1, len(values))
+    if len(units) == 0 or np.count_nonzero(units.sum(axis=0)) < 2:
         return None
-    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
+    return float(krippendorff.alpha(value_counts=units, value_domain=values, level_of_measurement=level))
 
 
 def _without_ties(poll: Poll) -> Poll:
@@ -124,6 +132,7 @@ class Repeat(NamedTuple):
     """An annotator shown the same two answers again: on the same sides or not, and whether the choice was the first one's."""
 
     annotator: str
+    prompt_id: str
     straight: bool
     same: bool
 
@@ -135,7 +144,8 @@ def repeats_of(votes: Sequence[Vote]) -> list[Repeat]:
     for vote in in_order(votes):
         before = first.setdefault((item_of(vote), vote.annotator), vote)
         if before is not vote:
-            found.append(Repeat(vote.annotator, vote.left == before.left, choice_of(vote) == choice_of(before)))
+            same = choice_of(vote) == choice_of(before)
+            found.append(Repeat(vote.annotator, vote.prompt_id, vote.left == before.left, same))
     return found
 
 
@@ -146,26 +156,53 @@ def repeats(votes: Sequence[Vote]) -> Repeats:
         straight=_clustered([(one.annotator, one.same) for one in again if one.straight]),
         mirrored=_clustered([(one.annotator, one.same) for one in again if not one.straight]),
         annotators={
-            name: _share([one.same for one in again if one.annotator == name])
+            name: by_prompt([(one.prompt_id, one.same) for one in again if one.annotator == name])
             for name in sorted({one.annotator for one in again})
         },
     )
 
 
-def gold_accuracy(votes: Sequence[Vote], gold: Mapping[Pair, Choice]) -> GoldAccuracy:
+def gold_accuracy(acts: Sequence[Vote | RankingVote], gold: Mapping[Pair, Choice]) -> GoldAccuracy:
     """How often what is known to be right was chosen; `gold` names the better answer by number, the lower one left."""
-    found = {name: right for name, own in by_annotator(votes).items() if (right := right_on_gold(own, gold))}
-    every = [(name, one) for name, right in found.items() for one in right]
-    return GoldAccuracy(every=_clustered(every), annotators={name: _share(right) for name, right in found.items()})
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for act in acts:
+        right = is_right(act, gold)
+        if right is not None:
+            found.setdefault(act.annotator, []).append((act.prompt_id, right))
+    every = [(name, one) for name, own in found.items() for _, one in own]
+    return GoldAccuracy(
+        every=_clustered(every), annotators={name: by_prompt(own) for name, own in sorted(found.items())}
+    )
+
+
+def is_right(act: Vote | RankingVote, gold: Mapping[Pair, Choice]) -> bool | None:
+    """Whether an act chose what is right: a ranking, in every two answers that gold speaks of; None where it speaks of none."""
+    if isinstance(act, Vote):
+        pair = pair_of(act)
+        return choice_of(act) == gold[pair] if pair in gold else None
+    place = dict(zip(act.shown, act.ranks, strict=True))
+    known = [
+        (_chosen(place[left], place[right]), gold[pair])
+        for left, right in combinations(sorted(place), 2)
+        if (pair := Pair(act.prompt_id, left, right, act.attribute)) in gold
+    ]
+    return all(chosen == right for chosen, right in known) if known else None
+
+
+def _chosen(left: int, right: int) -> Choice:
+    """What the places of two answers say."""
+    return "tie" if left == right else "left" if left < right else "right"
 
 
 def right_on_gold(votes: Sequence[Vote], gold: Mapping[Pair, Choice]) -> list[bool]:
     """Of each vote on a gold pair, in order, whether it chose what is right."""
-    return [choice_of(vote) == gold[pair_of(vote)] for vote in in_order(votes) if pair_of(vote) in gold]
+    return [right for vote in in_order(votes) if (right := is_right(vote, gold)) is not None]
 
 
-def _share(values: Sequence[bool]) -> Estimate:
-    return proportion(sum(values), len(values))
+def by_prompt(values: Sequence[tuple[str, bool]]) -> Estimate:
+    """A share of one annotator's trials, clustered by the prompts beside the values where some have several."""
+    prompts, each = [prompt for prompt, _ in values], [value for _, value in values]
+    return proportion(sum(each), len(each)) if len(set(prompts)) == len(each) else clustered_proportion(each, prompts)
 
 
 def _clustered(values: Sequence[tuple[str, bool]]) -> Estimate | None:

@@ -15,7 +15,8 @@ from scipy.sparse import coo_array, csr_array
 from scipy.special import expit, logit
 
 from alidade.preferences.ballots import Array, Ballots, Layout
-from alidade.preferences.posterior import climb
+from alidade.preferences.gaps import chance_left_is_better
+from alidade.preferences.posterior import Posterior, climb
 from alidade.preferences.uncertainty import Covariance
 from alidade.records import Estimate
 from alidade.stats import normal_quantile
@@ -23,16 +24,21 @@ from alidade.stats import normal_quantile
 
 @dataclass(frozen=True)
 class AnnotatorModel:
-    """What was fitted, `flat` in the order of `layout`; `votes` [annotators] says how many each gave.
+    """What was fitted, `flat` in the order of its layout; `votes` [annotators] says how many each gave.
 
     `typical_gap` is the median, over what was voted on, of how far the answers' utilities lie apart.
     """
 
     flat: Array
-    layout: Layout
+    posterior: Posterior
     covariance: Covariance
     votes: Array
     typical_gap: float
+
+    @property
+    def layout(self) -> Layout:
+        """Where each parameter stands."""
+        return self.posterior.layout
 
     @property
     def utility(self) -> Array:
@@ -50,12 +56,10 @@ class AnnotatorModel:
         return np.exp(self._trait("sharpness"))
 
     def label_prob(self, left: Array, right: Array, known: Array | float = 0.0) -> Array:
-        """P(left is better) to a careful annotator without side bias and as sharp as the pool, averaged over what is not known.
-
-        Source: MacKay 1992, The evidence framework applied to classification networks (the average of a sigmoid).
-        """
-        gap, variance = self.gap(left, right, known)
-        return expit(gap / np.sqrt(1 + np.pi * variance / 8))
+        """P(left is better) to a careful annotator without side bias and as sharp as the pool, averaged over the gap."""
+        known = np.broadcast_to(np.asarray(known, dtype=float), left.shape)
+        lead = self.flat[self.layout.pooled("known")] * known
+        return chance_left_is_better(self.posterior, self.flat, self.covariance.free.own, (left, right), lead)
 
     def gap(self, left: Array, right: Array, known: Array | float = 0.0) -> tuple[Array, Array]:
         """How much more the left answer is worth, and the variance of that."""
@@ -137,10 +141,6 @@ def _estimate(mean: float, error: float, n: float) -> Estimate:
 
 def fit_annotators(ballots: Ballots) -> AnnotatorModel:
     """The most probable utilities and annotators, with their covariance."""
-    posterior, flat = climb(ballots)
-    layout = posterior.layout
-    fixed = np.zeros(layout.size)
-    fixed[layout.trait("sharpness")] = posterior.unit
-    covariance = Covariance.of(posterior.information(flat), layout, fixed)
+    posterior, flat, covariance = climb(ballots)
     apart = np.abs(np.concatenate([votes.gaps(flat) for votes in posterior.votes]))
-    return AnnotatorModel(flat, layout, covariance, ballots.votes, float(np.median(apart)))
+    return AnnotatorModel(flat, posterior, covariance, ballots.votes, float(np.median(apart)))

@@ -11,6 +11,7 @@ from typing import Literal
 from alidade.seeds import derive, generator
 
 Purpose = Literal["work", "gold", "repeat"]
+Arm = Literal["random", "uncertain"]
 
 
 def places(seed: int, keys: Iterable[str]) -> list[str]:
@@ -21,6 +22,11 @@ def places(seed: int, keys: Iterable[str]) -> list[str]:
 def wanted_votes(seed: int, key: str, usual: int, overlap: int, share: float) -> int:
     """How many annotators an item is for: `overlap` for a drawn share of the items, which measures people, else `usual`."""
     return overlap if _draw(seed, "overlap", key) < share else usual
+
+
+def arm_of(seed: int, key: str, uncertain_share: float) -> Arm:
+    """Whether an item's turn is left to chance or to how unsure a scorer is of it; drawn before anything is scored."""
+    return "uncertain" if _draw(seed, "arm", key) < uncertain_share else "random"
 
 
 def shown_order(seed: int, key: str, annotator: str, answers: int, *, mirrored: bool = False) -> tuple[int, ...]:

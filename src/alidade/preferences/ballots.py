@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -93,6 +94,23 @@ class Ballots:
     def has_ties(self) -> bool:
         """Whether anyone called a tie between two answers."""
         return bool((self.outcome == TIE).any())
+
+
+def votes_on_pairs(orders: Orders) -> Ballots:
+    """Every two answers of the orders that are not tied, as votes; of two answers the one shown first is the left one."""
+    place = np.repeat(np.arange(len(orders.tied)), orders.tied)
+    apart = [(first, second) for first, second in combinations(range(len(place)), 2) if place[first] < place[second]]
+    better, worse = (np.array(side) for side in zip(*apart, strict=True))
+    right = (orders.position[:, better] > orders.position[:, worse]).ravel()
+    known = orders.known if orders.known is None else (orders.known[:, better] - orders.known[:, worse]).ravel()
+    ahead, behind = orders.answers[:, better].ravel(), orders.answers[:, worse].ravel()
+    return Ballots(
+        np.repeat(orders.annotator, len(apart)),
+        np.where(right, behind, ahead),
+        np.where(right, ahead, behind),
+        np.where(right, RIGHT, LEFT),
+        known if known is None else np.where(right, -known, known),
+    )
 
 
 def _highest(*columns: Array) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from alidade.errors import DataError
 from alidade.preferences.annotators import AnnotatorModel, fit_annotators
 from alidade.preferences.ballots import LEFT, RIGHT, TIE, Ballots, Orders
-from alidade.preferences.tally import Pair, pair_of
+from alidade.preferences.tally import Pair, pair_of, votes_implied
 from alidade.records import Choice, Estimate, RankingVote, Record, Vote
 
 OUTCOMES: Mapping[Choice, int] = {"left": LEFT, "right": RIGHT, "tie": TIE}
@@ -62,7 +62,7 @@ def believe(
     Raises:
         DataError: when there are no votes, one compares an answer with itself, or one is about an answer without a score.
     """
-    asked = [*votes, *(_as_vote(ranking) for ranking in rankings if len(ranking.shown) == 2)]
+    asked = [*votes, *(vote for ranking in rankings if len(ranking.shown) == 2 for vote in votes_implied(ranking))]
     longer = [ranking for ranking in rankings if len(ranking.shown) > 2 and len(set(ranking.ranks)) > 1]
     for vote in asked:
         if vote.left == vote.right:
@@ -141,15 +141,6 @@ class _Room:
             who, answers, places, worth = map(np.array, zip(*rows, strict=True))
             found.append(Orders(who, answers, places, tied, None if self.scores is None else worth))
         return found
-
-
-def _as_vote(ranking: RankingVote) -> Vote:
-    left, right = ranking.shown
-    choice: Choice = (
-        "tie" if ranking.ranks[0] == ranking.ranks[1] else "left" if ranking.ranks[0] < ranking.ranks[1] else "right"
-    )
-    known = ranking.model_dump(exclude={"shown", "ranks"})
-    return Vote(left=left, right=right, choice=choice, **known)
 
 
 def _pairs_of(ranking: RankingVote) -> list[Pair]:

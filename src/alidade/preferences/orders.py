@@ -10,14 +10,15 @@ Source: Plackett 1975, The analysis of permutations; Luce 1959.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations, product
 
 import numpy as np
 from scipy.special import expit
 
 from alidade.errors import DataError
-from alidade.preferences.ballots import TRAITS, Array, Layout, Orders
+from alidade.preferences.ballots import TRAITS, Array, Layout, Orders, votes_on_pairs
+from alidade.preferences.pairwise import PairVotes
 
 MOST_ORDERS = 720
 
@@ -27,7 +28,7 @@ class OrderVotes:
 
     def __init__(self, orders: Orders, layout: Layout) -> None:
         count = orders.answers.shape[1]
-        self.layout, self._who, self._answers = layout, orders.annotator, orders.answers
+        self.layout, self._who, self._answers, self._orders = layout, orders.annotator, orders.answers, orders
         self._place = 0.5 - orders.position / (count - 1)
         self._known = orders.known
         self._open = orders_left_open(orders.tied)
@@ -43,11 +44,23 @@ class OrderVotes:
         return float(np.log(chance).sum()), gradient
 
     def scores(self, flat: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """What the orders that were given say of the parameters: rows whose squares sum to about the information.
+        """For each answer that might have been drawn next, what that would say of the parameters.
 
-        Source: Berndt, Hall, Hall, Hausman 1974, Estimation and inference in nonlinear structural models.
+        The squares of these columns sum to the information. Each draw is taken for itself, attention included; answers that share a
+        place are as one.
         """
-        return self._columns(*self._chance(flat))
+        ends = np.repeat(np.cumsum(self._orders.tied), self._orders.tied)
+        for draw in range(self._draws):
+            for drawn in [
+                slice(draw, ends[draw]),
+                *(slice(other, other + 1) for other in range(ends[draw], len(ends))),
+            ]:
+                chance, slopes = self._next(flat, slice(draw, None), slice(drawn.start - draw, drawn.stop - draw))
+                yield from self._columns(np.sqrt(chance), slopes, slice(draw, None))
+
+    def on_pairs(self) -> PairVotes:
+        """What they say of each pair alone: by Plackett and Luce, either of two answers comes first as in a vote between them."""
+        return PairVotes(votes_on_pairs(self._orders), self.layout)
 
     def gaps(self, flat: Array) -> Array:
         """The difference in utility of each answer to the next, best first."""
@@ -58,20 +71,43 @@ class OrderVotes:
         return worth if self._known is None else worth + flat[self.layout.pooled("known")] * self._known
 
     def _chance(self, flat: Array) -> tuple[Array, tuple[Array, ...]]:
-        """P(order) of each vote; its slopes in each answer's utility [votes, K] and in each trait and in what is known [votes]."""
-        who = self._who
+        """P(order) of each vote, and its slopes, as `_mixed` has them."""
+        return self._mixed(flat, slice(None), self._in_order)
+
+    def _next(self, flat: Array, left: slice, drawn: slice) -> tuple[Array, tuple[Array, ...]]:
+        """P(the next of the answers `left` is one of `drawn` among them), and its slopes."""
+
+        def chance(score: Array) -> tuple[Array, Array]:
+            weight = np.exp(score - score.max(axis=1, keepdims=True))
+            weight /= weight.sum(axis=1, keepdims=True)
+            one = weight[:, drawn].sum(axis=1)
+            slope = -weight * one[:, None]
+            slope[:, drawn] += weight[:, drawn]
+            return one, slope
+
+        return self._mixed(flat, left, chance)
+
+    def _mixed(
+        self, flat: Array, part: slice, chance: Callable[[Array], tuple[Array, Array]]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """What happens with a `chance` by the scores of some answers, with attention and without.
+
+        Its slopes are in each of these answers' utility [votes, answers], and in each trait and in what is known [votes].
+        """
+        who, place, utility = self._who, self._place[:, part], self._worth(flat)[:, part]
         attention, sharpness, offset, side = (flat[self.layout.trait(name)][who] for name in TRAITS)
-        attention, sharpness, utility = expit(attention), np.exp(sharpness), self._worth(flat)
-        careful, by_score = self._in_order(sharpness[:, None] * utility + offset[:, None] * self._place)
-        idle, by_habit = self._in_order(side[:, None] * self._place)
+        attention, sharpness = expit(attention), np.exp(sharpness)
+        careful, by_score = chance(sharpness[:, None] * utility + offset[:, None] * place)
+        idle, by_habit = chance(side[:, None] * place)
         by_score *= attention[:, None]
+        known = None if self._known is None else self._known[:, part]
         slopes = (
             by_score * sharpness[:, None],
             (careful - idle) * attention * (1 - attention),
             (by_score * utility).sum(axis=1) * sharpness,
-            (by_score * self._place).sum(axis=1),
-            (by_habit * self._place).sum(axis=1) * (1 - attention),
-            np.zeros_like(careful) if self._known is None else (by_score * self._known).sum(axis=1) * sharpness,
+            (by_score * place).sum(axis=1),
+            (by_habit * place).sum(axis=1) * (1 - attention),
+            np.zeros_like(careful) if known is None else (by_score * known).sum(axis=1) * sharpness,
         )
         return attention * careful + (1 - attention) * idle, slopes
 
@@ -91,11 +127,13 @@ class OrderVotes:
             slope[:, order] += one[:, None] * (is_drawn - weight * up)
         return chance, slope
 
-    def _columns(self, chance: Array, slopes: Sequence[Array]) -> Iterator[tuple[Array, Array, Array]]:
-        places = [self._answers, *((self.layout.trait(name).start + self._who)[:, None] for name in TRAITS)]
+    def _columns(
+        self, over: Array, slopes: Sequence[Array], part: slice = slice(None)
+    ) -> Iterator[tuple[Array, Array, Array]]:
+        places = [self._answers[:, part], *((self.layout.trait(name).start + self._who)[:, None] for name in TRAITS)]
         places.append(np.full((len(self._who), 1), self.layout.pooled("known")))
         values = [slopes[0], *(slope[:, None] for slope in slopes[1:])]
-        yield self._who, np.concatenate(places, axis=1), np.concatenate(values, axis=1) / chance[:, None]
+        yield self._who, np.concatenate(places, axis=1).T, np.concatenate(values, axis=1).T / over
 
 
 def orders_left_open(tied: Sequence[int]) -> list[tuple[int, ...]]:

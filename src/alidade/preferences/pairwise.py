@@ -23,7 +23,7 @@ AT_ONCE = 1 << 13  # votes whose numbers stay in a processor's cache
 LEAST = 1e-100
 SIGNS = {LEFT: 1.0, RIGHT: -1.0, TIE: 0.0}
 
-Scores = tuple[Array, Array, Array]  # who voted [votes], parameters [votes, m] and, for each, a value
+Scores = tuple[Array, Array, Array]  # who voted [votes], parameters [m, votes] and, for each, a value
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PairVotes:
         strength = np.zeros_like(ballots.outcome) if ballots.strength is None else ballots.strength
         order = np.lexsort((ballots.left, strength, ballots.outcome))
         self.layout, self.has_ties = layout, ballots.has_ties
-        self._who, self._left, self._right = (
+        self._who, self.left, self.right = (
             column[order] for column in (ballots.annotator, ballots.left, ballots.right)
         )
         self._known = None if ballots.known is None else ballots.known[order]
@@ -72,14 +72,19 @@ class PairVotes:
                         np.multiply(slope, share, out=by_vote[name][part])
                     else:
                         gradient[layout.pooled(name)] += slope @ share
-        gradient[: layout.answers] = np.bincount(self._left, by_vote["gap"], layout.answers)
-        gradient[: layout.answers] -= np.bincount(self._right, by_vote["gap"], layout.answers)
+        gradient[: layout.answers] = np.bincount(self.left, by_vote["gap"], layout.answers)
+        gradient[: layout.answers] -= np.bincount(self.right, by_vote["gap"], layout.answers)
         for name in TRAITS:
             gradient[layout.trait(name)] = np.bincount(self._who, by_vote[name], layout.annotators)
         return value, gradient
 
     def scores(self, flat: Array) -> Iterator[Scores]:
-        """For each thing a vote might have said, what it would say of the parameters: the rows whose squares sum to the information."""
+        """For each thing a vote might have said, what it would say of the parameters: the columns whose squares sum to the information."""
+        for votes, slopes, over in self._outcomes(flat):
+            yield self._columns(votes, slopes, over)
+
+    def _outcomes(self, flat: Array) -> Iterator[tuple[Array, Mapping[str, Array], Array]]:
+        """For each thing that votes might have said: which votes, its slopes, and what these are to be divided by."""
         pool = Pool.at(flat, self.layout, ties=self.has_ties)
         ties = [Said(TIE)] if self.has_ties else []
         for asked in (False, True):
@@ -89,14 +94,37 @@ class PairVotes:
             for said in [*sides, *ties] if asked or ties else sides[:1]:
                 if len(votes):
                     chance, slopes = pool.chance(said, self._who[votes], *self._gaps(flat, votes))
-                    yield self._columns(votes, slopes, np.sqrt(chance if asked or ties else chance * (1 - chance)))
+                    yield votes, slopes, np.sqrt(chance if asked or ties else chance * (1 - chance))
+
+    def on_gaps(self, flat: Array) -> tuple[Array, Array]:
+        """Per vote: by how much its log-likelihood grows with the left answer's lead, and the information in it about that."""
+        pool, slope, told = Pool.at(flat, self.layout, ties=self.has_ties), np.empty(len(self)), np.zeros(len(self))
+        for said, votes in self._kinds:
+            chance, slopes = pool.chance(said, self._who[votes], *self._gaps(flat, votes))
+            slope[votes] = slopes["gap"] / chance
+        for votes, slopes, over in self._outcomes(flat):
+            told[votes] += (slopes["gap"] / over) ** 2
+        return slope, told
+
+    def log_chance(self, flat: Array, lead: Array, start: int) -> Array:
+        """Of the votes from number `start` on: the log of the likelihood if their left answers were ahead by `lead` [votes, any]."""
+        pool, found = Pool.at(flat, self.layout, ties=self.has_ties), np.empty_like(lead)
+        for said, votes in self._kinds:
+            part = slice(max(votes.start, start), min(votes.stop, start + len(lead)))
+            if part.start < part.stop:
+                gap = lead[part.start - start : part.stop - start]
+                if self._known is not None:
+                    gap = gap + flat[self.layout.pooled("known")] * self._known[part, None]
+                chance, _ = pool.chance(said, self._who[part, None], gap, None)
+                found[part.start - start : part.stop - start] = np.log(chance)
+        return found
 
     def gaps(self, flat: Array) -> Array:
         """The difference of the two answers' utilities in each vote, what is known of it included."""
         return self._gaps(flat, slice(None))[0]
 
     def _gaps(self, flat: Array, part: slice | Array) -> tuple[Array, Array | None]:
-        gap = flat[self._left[part]] - flat[self._right[part]]
+        gap = flat[self.left[part]] - flat[self.right[part]]
         if self._known is None:
             return gap, None
         known = self._known[part]
@@ -104,12 +132,12 @@ class PairVotes:
 
     def _columns(self, votes: Array, slopes: Mapping[str, Array], over: Array) -> Scores:
         layout, who = self.layout, self._who[votes]
-        places = [self._left[votes], self._right[votes], *(layout.trait(name).start + who for name in TRAITS)]
+        places = [self.left[votes], self.right[votes], *(layout.trait(name).start + who for name in TRAITS)]
         values = [slopes["gap"], -slopes["gap"], *(slopes[name] for name in TRAITS)]
         pooled = [name for name in slopes if name != "gap" and name not in TRAITS]
         places += [np.full(len(votes), layout.pooled(name)) for name in pooled]
         values += [slopes[name] for name in pooled]
-        return who, np.stack(places, axis=1), np.stack([value / over for value in values], axis=1)
+        return who, np.stack(places), np.stack(values) / over
 
 
 @dataclass(frozen=True)

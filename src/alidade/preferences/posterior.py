@@ -10,25 +10,27 @@ mixed models (what is lost where an answer has few votes).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import coo_array, csr_array, dia_array
+from scipy.special import logit
 
 from alidade.preferences.ballots import POOLED, Array, Ballots, Layout
 from alidade.preferences.orders import OrderVotes
 from alidade.preferences.pairwise import PairVotes
-from alidade.preferences.uncertainty import inverse_by_block
+from alidade.preferences.search import highest
+from alidade.preferences.spread import fitted_spread
+from alidade.preferences.uncertainty import Covariance, Information, Matrix, each_squared, inverse, sparse
 
-ITERATIONS = 200
 ROUNDS = 20
 SETTLED = 0.01  # in log sharpness
-PRECISE = 1e-9
-SPREAD = 2.0  # of utilities: log-odds of a careful vote
+PRECISE = 1e-7  # nats a vote that the last step of a search may still gain
 NUDGE = 0.01  # log-odds of attention by which its slope is found
 TINY = 1e-9
+DENSE = 400  # parameters up to which matrices are written out
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,16 @@ class Room:
 class Posterior:
     """The log of the posterior density of utilities and annotators, but for a constant.
 
-    `unit` [annotators] is how much each annotator's sharpness counts for the unit, `room` what each one's votes leave open of the
-    utilities.
+    `spread` is that of the utilities, in log-odds of a careful vote; `care` [annotators] is where the search for attention starts;
+    `unit` [annotators] is how much each annotator's sharpness counts for the unit; `room` is what each one's votes leave open of
+    the utilities.
     """
 
     ballots: Ballots
     layout: Layout
     votes: tuple[PairVotes | OrderVotes, ...]
+    spread: float
+    care: Array
     unit: Array
     room: Room
 
@@ -83,23 +88,25 @@ class Posterior:
         pairs = (PairVotes(ballots, layout),) if len(ballots) else ()
         votes = (*pairs, *(OrderVotes(orders, layout) for orders in ballots.orders))
         nothing = np.zeros(layout.annotators)
-        return cls(ballots, layout, votes, ballots.votes / ballots.votes.sum(), Room(nothing, nothing, nothing))
+        unit, room = ballots.votes / ballots.votes.sum(), Room(nothing, nothing, nothing)
+        return cls(ballots, layout, votes, *fitted_spread(ballots), unit, room)
 
     def start(self) -> Array:
-        """Equal answers, and annotators as expected."""
+        """Equal answers, and annotators as expected, but for how careful they seem."""
         flat = np.zeros(self.layout.size)
         for name, expected in EXPECTED.items():
             flat[self.layout.trait(name)] = expected.middle
         for name, (middle, _) in POOLED_EXPECTED.items():
             flat[self.layout.pooled(name)] = middle
+        flat[self.layout.trait("attention")] = logit(np.clip(self.care, 0.05, 0.95))
         return flat
 
     def at(self, flat: Array) -> tuple[float, Array]:
         """Its value and its gradient."""
         rows, expected = self._prior
         away = rows @ flat - expected
-        utilities = flat[: self.layout.answers] / SPREAD**2
-        value, gradient = -0.5 * float(away @ away + utilities @ flat[: self.layout.answers]), -(rows.T @ away)
+        utilities = flat[: self.layout.answers] / self.spread**2
+        value, gradient = -0.5 * float(away @ away + utilities @ flat[: self.layout.answers]), -(away @ rows)
         gradient[: self.layout.answers] -= utilities
         more, slope = self._volume(flat)
         value, gradient = value + more, gradient + slope
@@ -108,18 +115,26 @@ class Posterior:
             value, gradient = value + more, gradient + slope
         return value, gradient
 
-    def climbed(self, flat: Array) -> Array:
-        """The top, from `flat`, each parameter measured in how sure it is there."""
-        scale = np.sqrt(self._diagonal(flat))
+    def climbed(self, flat: Array, covariance: Covariance) -> Array:
+        """The top, from `flat`, where the covariance is about `covariance`."""
+        return highest(self.at, flat, covariance.times, PRECISE * float(self.ballots.votes.sum()))
 
-        def loss(scaled: Array) -> tuple[float, Array]:
-            value, gradient = self.at(self.in_unit(scaled / scale))
-            place = self.layout.trait("sharpness")
-            gradient[place] -= self.unit * gradient[place].sum()
-            return -value, -gradient / scale
+    def answered(self, flat: Array) -> Array:
+        """The top in the utilities alone, from `flat`."""
+        answers, certain = self.layout.answers, inverse(self.about(flat).own)
 
-        how = {"maxiter": ITERATIONS, "ftol": PRECISE, "gtol": 1e-4}
-        return self.in_unit(minimize(loss, flat * scale, jac=True, method="L-BFGS-B", options=how).x / scale)
+        def utilities_only(slopes: Array) -> Array:
+            step = np.zeros_like(slopes)
+            step[:answers] = certain @ slopes[:answers]
+            return step
+
+        return highest(self.at, flat, utilities_only, 1.0)
+
+    def covariance(self, information: Information) -> Covariance:
+        """That of all parameters, their unit being known."""
+        fixed = np.zeros(self.layout.size)
+        fixed[self.layout.trait("sharpness")] = self.unit
+        return Covariance.of(information, self.layout, fixed)
 
     def in_unit(self, flat: Array) -> Array:
         """`flat` with sharpness in the unit."""
@@ -127,10 +142,10 @@ class Posterior:
         moved[place] -= self.unit @ flat[place]
         return moved
 
-    def settled(self, flat: Array) -> Posterior:
-        """This posterior with what its top `flat` says of the unit and the room the utilities have."""
-        answers, attention = self.layout.answers, self.layout.trait("attention")
-        certain = inverse_by_block(self.information(flat, answers))
+    def settled(self, flat: Array, information: Information) -> Posterior:
+        """This posterior with what its top `flat`, and the information there, say of the unit and the room the utilities have."""
+        attention = self.layout.trait("attention")
+        certain = inverse(information.own)
         told, nudged = self._told(flat, certain), flat.copy()
         nudged[attention] += NUDGE
         pull = np.log((self._told(nudged, certain) + TINY) / (told + TINY)) / (2 * NUDGE)
@@ -138,14 +153,13 @@ class Posterior:
         room = Room(told, pull, flat[self.layout.trait("sharpness")] + pull * flat[attention])
         return replace(self, unit=weight / weight.sum(), room=room)
 
-    def _told(self, flat: Array, certain: csr_array) -> Array:
+    def _told(self, flat: Array, certain: Matrix) -> Array:
         """Per annotator: how many utilities' worth their votes tell, `certain` being the covariance of the utilities."""
         told = np.zeros(self.layout.annotators)
         for votes in self.votes:
             for who, places, values in votes.scores(flat):
-                some = _sparse(places, values, self.layout.size)[:, : self.layout.answers]
-                share = np.asarray((some @ certain).multiply(some).sum(axis=1)).ravel()
-                told += np.bincount(who, share, self.layout.annotators)
+                upto = self._utilities_in(places)
+                told += np.bincount(who, each_squared(certain, places[:upto], values[:upto]), self.layout.annotators)
         return told
 
     def _volume(self, flat: Array) -> tuple[float, Array]:
@@ -159,44 +173,77 @@ class Posterior:
         gradient[sharpness], gradient[attention] = -grown, -grown * self.room.pull
         return -0.5 * float(grown.sum()), gradient
 
-    def information(self, flat: Array, first: int | None = None) -> csr_array:
-        """What the votes, and the priors, are expected to say of the (`first`) parameters: the inverse of their covariance."""
-        rows, _ = self._prior
-        own = np.zeros(self.layout.size)
-        own[: self.layout.answers] = SPREAD**-2
-        found = csr_array(rows.T @ rows) + _diagonal(own)
-        found = found[:first, :first]
-        for votes in self.votes:
-            for _, places, values in votes.scores(flat):
-                some = _sparse(places, values, self.layout.size)[:, :first]
-                found = found + some.T @ some
-        return csr_array(found)
+    def information(self, flat: Array) -> Information:
+        """What the votes, and the priors, are expected to say of the parameters: the inverse of their covariance."""
+        if self.layout.size <= DENSE:
+            return self._information_at_once(flat)
+        answers, own, among = self.layout.answers, *self._prior_information
+        across = csr_array((answers, self.layout.size - answers))
+        for first, other in self._halves(flat):
+            own, across, among = own + first.T @ first, across + first.T @ other, among + other.T @ other
+        return Information(own, csr_array(across), among)
 
-    def _diagonal(self, flat: Array) -> Array:
-        """The diagonal of the information."""
+    def about(self, flat: Array) -> Information:
+        """The information, or where that is large about it: each vote counts for itself for what it leaves to all but the utilities."""
+        if self.layout.size <= DENSE:
+            return self._information_at_once(flat)
+        answers, own, among = self.layout.answers, *self._prior_information
+        for first, _ in self._halves(flat):
+            own = own + first.T @ first
+        certain = inverse(own)
+        for first, other in self._halves(flat):
+            taken = np.asarray((first @ certain).multiply(first).sum(axis=1)).ravel()
+            left = _diagonal(1 - taken) @ other
+            among = among + left.T @ other
+        return Information(own, csr_array((answers, self.layout.size - answers)), csr_array(among))
+
+    def _information_at_once(self, flat: Array) -> Information:
+        answers, size = self.layout.answers, self.layout.size
         rows, _ = self._prior
-        found = np.asarray(rows.multiply(rows).sum(axis=0)).ravel()
-        found[: self.layout.answers] += SPREAD**-2
+        found = rows.T @ rows + np.diag(np.where(np.arange(size) < answers, self.spread**-2, 0.0))
         for votes in self.votes:
             for _, places, values in votes.scores(flat):
-                found += np.bincount(places.ravel(), np.square(values).ravel(), self.layout.size)
-        return found
+                found += _squares(places, values, size)
+        return Information(found[:answers, :answers], found[:answers, answers:], found[answers:, answers:])
+
+    def _halves(self, flat: Array) -> Iterator[tuple[csr_array, csr_array]]:
+        """What the votes would say of the utilities, and of all else."""
+        answers = self.layout.answers
+        for votes in self.votes:
+            for _, places, values in votes.scores(flat):
+                upto = self._utilities_in(places)
+                first = sparse(places[:upto], values[:upto], answers)
+                yield first, sparse(places[upto:] - answers, values[upto:], self.layout.size - answers)
+
+    @property
+    def _prior_information(self) -> tuple[csr_array, csr_array]:
+        rest = csr_array(self._prior[0][:, self.layout.answers :])
+        return _diagonal(np.full(self.layout.answers, self.spread**-2)), csr_array(rest.T @ rest)
+
+    def _utilities_in(self, places: Array) -> int:
+        """How many of the rows of `places`, which come first, are utilities."""
+        return int((places[:, 0] < self.layout.answers).sum())
 
     @cached_property
-    def _prior(self) -> tuple[csr_array, Array]:
-        return _prior(self.layout)
+    def _prior(self) -> tuple[Matrix, Array]:
+        return _prior(self.layout, self.layout.size <= DENSE)
 
 
 def _diagonal(values: Array) -> csr_array:
     return csr_array(dia_array((values[None], [0]), shape=(len(values), len(values))))
 
 
-def _sparse(places: Array, values: Array, size: int) -> csr_array:
-    votes, each = places.shape
-    return csr_array((values.ravel(), places.ravel(), np.arange(0, votes * each + 1, each)), shape=(votes, size))
+def _squares(places: Array, values: Array, size: int) -> Array:
+    """The sum over columns of each times itself, [size, size]."""
+    first, second = np.triu_indices(len(places))
+    found = np.bincount(
+        (places[first] * size + places[second]).ravel(), (values[first] * values[second]).ravel(), size**2
+    ).reshape(size, size)
+    return found + found.T - np.diag(np.diag(found))
 
 
-def _prior(layout: Layout) -> tuple[csr_array, Array]:
+@lru_cache(maxsize=4)
+def _prior(layout: Layout, written_out: bool) -> tuple[Matrix, Array]:
     """The priors but for the utilities' as rows r and values e: each says that r @ parameters is normal around e with variance 1."""
     rows: list[dict[int, float]] = [{layout.pooled(name): 1 / spread} for name, (_, spread) in POOLED_EXPECTED.items()]
     expected = [middle / spread for middle, spread in POOLED_EXPECTED.values()]
@@ -211,17 +258,18 @@ def _prior(layout: Layout) -> tuple[csr_array, Array]:
     numbers, places, values = zip(*entries, strict=True)
     shape = (len(rows), layout.size)
     matrix = csr_array(coo_array((np.array(values), (np.array(numbers), np.array(places))), shape=shape))
-    return matrix, np.array(expected)
+    return (matrix.toarray() if written_out else matrix), np.array(expected)
 
 
-def climb(ballots: Ballots) -> tuple[Posterior, Array]:
-    """The posterior with the unit and the room that fit the votes, and its top."""
+def climb(ballots: Ballots) -> tuple[Posterior, Array, Covariance]:
+    """The posterior with the unit and the room that fit the votes, its top, and the covariance there."""
     posterior = Posterior.of(ballots)
-    flat = posterior.start()
+    flat = posterior.answered(posterior.start())
     sharpness = posterior.layout.trait("sharpness")
     for _ in range(ROUNDS):
-        posterior = posterior.settled(flat)
-        before, flat = flat, posterior.climbed(posterior.in_unit(flat))
+        information = posterior.about(flat)
+        posterior = posterior.settled(flat, information)
+        before, flat = flat, posterior.climbed(posterior.in_unit(flat), posterior.covariance(information))
         if np.abs(flat[sharpness] - before[sharpness]).max() < SETTLED:
             break
-    return posterior, flat
+    return posterior, flat, posterior.covariance(posterior.information(flat))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, NamedTuple
 
 from alidade.errors import DataError
-from alidade.records import Candidates, Comparison, Vote
+from alidade.records import Candidates, Choice, Comparison, RankingVote, Vote
 
 Ties = Literal["drop", "keep"]
 WINS: Mapping[str, float] = {"left": 1.0, "right": 0.0, "tie": 0.5}
@@ -68,6 +69,19 @@ def tally(
         else:
             dropped[found] += 1
     return Tallied(comparisons, dict(sorted(dropped.items())), len(votes))
+
+
+def votes_implied(ranking: RankingVote) -> list[Vote]:
+    """A ranking as a vote on each of its pairs. Of more than two answers, those that share the last place were not told apart."""
+    ranks, last = dict(zip(ranking.shown, ranking.ranks, strict=True)), max(ranking.ranks)
+    about = ranking.model_dump(exclude={"shown", "ranks", "id"})
+    found = []
+    for left, right in combinations(ranking.shown, 2):
+        if len(ranks) > 2 and ranks[left] == ranks[right] == last:
+            continue
+        choice: Choice = "tie" if ranks[left] == ranks[right] else "left" if ranks[left] < ranks[right] else "right"
+        found.append(Vote(id=f"{ranking.id}/{left}-{right}", left=left, right=right, choice=choice, **about))
+    return found
 
 
 def pair_of(vote: Vote) -> Pair:

@@ -9,11 +9,11 @@ longer answers elsewhere should pick the longer one here. A lean that all share 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from alidade.preferences.acts import by_annotator, choice_of, polls
-from alidade.preferences.agreement import repeats_of, right_on_gold
+from alidade.preferences.acts import choice_of, polls
+from alidade.preferences.agreement import by_prompt, is_right, repeats_of
 from alidade.preferences.contrasts import TRAITS, Contrast
 from alidade.preferences.sensitivity import decided
 from alidade.preferences.tally import Pair, pair_of
@@ -73,9 +73,8 @@ class Taste(Record):
 Guess = Callable[[Vote], int]
 
 
-def taste(votes: Sequence[Vote], seen: Mapping[Pair, Contrast], gold: Mapping[Pair, Choice]) -> Taste:
-    """Where reliable annotators split, and the dimension that tells best who takes which side."""
-    trusted = reliable(votes, gold)
+def taste(votes: Sequence[Vote], seen: Mapping[Pair, Contrast], trusted: Set[str]) -> Taste:
+    """Where `trusted` annotators split, and the dimension that tells best who takes which side."""
     picked = [vote for vote in decided(votes) if vote.annotator in trusted]
     asked: dict[Answers, list[Vote]] = defaultdict(list)
     for vote in picked:
@@ -86,7 +85,7 @@ def taste(votes: Sequence[Vote], seen: Mapping[Pair, Contrast], gold: Mapping[Pa
     found = [one for name, guess in guesses.items() if (one := _dimension(name, guess, contested)) is not None]
     found.sort(key=lambda one: -one.predicts.low)
     return Taste(
-        reliable=len(trusted),
+        reliable=len(trusted & {vote.annotator for vote in votes}),
         annotators=len({vote.annotator for vote in votes}),
         contested=len(contested),
         shared=sum(len({vote.annotator for vote in one}) >= 2 * LEAST_A_SIDE for one in asked.values()),
@@ -96,21 +95,23 @@ def taste(votes: Sequence[Vote], seen: Mapping[Pair, Contrast], gold: Mapping[Pa
 
 
 def reliable(votes: Sequence[Vote], gold: Mapping[Pair, Choice]) -> set[str]:
-    """Who passes trials better than a coin: at least `LEAST_TRIALS`, and a Wilson interval above one half."""
-    trials: dict[str, list[bool]] = defaultdict(list)
-    for poll in polls(votes).values():
+    """Who passes trials better than a coin: on at least `LEAST_TRIALS` prompts, and an interval above one half."""
+    trials: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for item, poll in polls(votes).items():
         for name, choice in poll.items():
             others = Counter(said for other, said in poll.items() if other != name)
             if len(poll) > 2 and max(others.values()) >= NEARLY_ALL * (len(poll) - 1):
-                trials[name].append(others[choice] == max(others.values()))
-    for name, own in by_annotator(votes).items():
-        trials[name] += right_on_gold(own, gold)
+                trials[name].append((item.pair.prompt_id, others[choice] == max(others.values())))
+    for vote in votes:
+        right = is_right(vote, gold)
+        if right is not None:
+            trials[vote.annotator].append((vote.prompt_id, right))
     for repeat in repeats_of(votes):
-        trials[repeat.annotator].append(repeat.same)
+        trials[repeat.annotator].append((repeat.prompt_id, repeat.same))
     return {
         name
         for name, passed in trials.items()
-        if len(passed) >= LEAST_TRIALS and wilson_interval(sum(passed), len(passed))[0] > 0.5
+        if len({prompt for prompt, _ in passed}) >= LEAST_TRIALS and by_prompt(passed).low > 0.5
     }
 
 

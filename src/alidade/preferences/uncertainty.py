@@ -8,6 +8,8 @@ them it is not: then two annotators are taken to be tied only through what the w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse import block_array, coo_array, csr_array, dia_array
@@ -17,6 +19,18 @@ from alidade.preferences.ballots import TRAITS, Array, Layout
 
 ROWS_AT_ONCE = 1 << 12
 MOST_ANNOTATORS = 1000
+
+
+Matrix = Any  # an array, or a sparse one
+
+
+@dataclass(frozen=True)
+class Information:
+    """What is said of the utilities (`own`), of them and all else (`across`), and of all else (`among`), dense or sparse."""
+
+    own: Matrix
+    across: Matrix
+    among: Matrix
 
 
 @dataclass(frozen=True)
@@ -38,23 +52,19 @@ class Whole:
 class Nested:
     """The covariance of parameters in small groups given the shared ones (`own`), how these move them, and of the shared ones."""
 
-    own: csr_array
-    moved: csr_array
+    own: Matrix
+    moved: Matrix
     shared: Nested | Whole
-
-    @property
-    def _groups(self) -> int:
-        return _rows_of(self.own)
 
     def times(self, vector: Array) -> Array:
         """The covariance times `vector`."""
-        groups = self._groups
+        groups = self.own.shape[0]
         shared = self.shared.times(vector[groups:] - self.moved.T @ vector[:groups])
         return np.concatenate([self.own @ vector[:groups] - self.moved @ shared, shared])
 
     def variances(self, levers: csr_array) -> Array:
         """The variance of each row of `levers` times the parameters."""
-        groups, found = self._groups, np.empty(_rows_of(levers))
+        groups, found = self.own.shape[0], np.empty(len(levers.indptr) - 1)
         for start in range(0, len(found), ROWS_AT_ONCE):
             some = levers[start : start + ROWS_AT_ONCE]
             first = csr_array(some[:, :groups])
@@ -72,25 +82,50 @@ class Covariance:
     fixed: Array
 
     @classmethod
-    def of(cls, information: csr_array, layout: Layout, fixed: Array) -> Covariance:
+    def of(cls, information: Information, layout: Layout, fixed: Array) -> Covariance:
         """The inverse of a positive definite `information`."""
-        answers = layout.answers
-        own = inverse_by_block(csr_array(information[:answers, :answers]))
-        across = csr_array(information[:answers, answers:])
-        moved = csr_array(own @ across)
-        among = csr_array(information[answers:, answers:])
+        own, across, among = inverse(information.own), information.across, information.among
+        moved = own @ across
         if layout.annotators <= MOST_ANNOTATORS:
-            return cls(Nested(own, moved, Whole(np.linalg.inv((among - across.T @ moved).toarray()))), fixed)
+            return cls(Nested(own, moved, Whole(np.linalg.inv(_dense(among - across.T @ moved)))), fixed)
         return cls(Nested(own, moved, _by_annotator(among, across, moved, layout.annotators)), fixed)
+
+    def times(self, vector: Array) -> Array:
+        """The covariance times `vector`."""
+        return self.free.times(vector) - self._along * (self._along @ vector) / (self.fixed @ self._along)
 
     def variances(self, levers: csr_array) -> Array:
         """The variance of each row of `levers` times the parameters."""
-        along = self.free.times(self.fixed)
-        return np.maximum(self.free.variances(levers) - (levers @ along) ** 2 / (self.fixed @ along), 0.0)
+        known = (levers @ self._along) ** 2 / (self.fixed @ self._along)
+        return np.maximum(self.free.variances(levers) - known, 0.0)
+
+    @cached_property
+    def _along(self) -> Array:
+        return self.free.times(self.fixed)
 
 
-def _rows_of(matrix: csr_array) -> int:
-    return len(matrix.indptr) - 1
+def _dense(matrix: Matrix) -> Array:
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """The inverse of a symmetric matrix; of a sparse one block by block."""
+    return np.linalg.inv(matrix) if isinstance(matrix, np.ndarray) else inverse_by_block(matrix)
+
+
+def each_squared(matrix: Matrix, places: Array, values: Array) -> Array:
+    """For each column of `values` at `places`: how much it is times `matrix` times itself."""
+    if isinstance(matrix, np.ndarray):
+        return np.einsum("an,abn,bn->n", values, matrix[places[:, None], places], values)
+    rows = sparse(places, values, matrix.shape[0])
+    return np.asarray((rows @ matrix).multiply(rows).sum(axis=1)).ravel()
+
+
+def sparse(places: Array, values: Array, size: int) -> csr_array:
+    """Rows of `size`, one for each column of `values` at `places`."""
+    each, rows = places.shape
+    ends = np.arange(0, rows * each + 1, each)
+    return csr_array((values.T.ravel(), places.T.ravel(), ends), shape=(rows, size))
 
 
 def _by_annotator(among: csr_array, across: csr_array, moved: csr_array, annotators: int) -> Nested:

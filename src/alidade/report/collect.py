@@ -73,6 +73,8 @@ class Evidence:
     counts: Mapping[str, Values]
     manifests: Mapping[str, Manifest]
     overoptimisation: Values = field(default_factory=dict[str, Any])
+    voters: Mapping[str, Values] = field(default_factory=dict[str, Values])
+    values: Sequence[Values] = ()
 
 
 def collect(run_folder: Path) -> Evidence:
@@ -104,6 +106,14 @@ def collect(run_folder: Path) -> Evidence:
         overoptimisation=next(
             (found["overoptimisation"] for found in summaries.values() if "overoptimisation" in found), {}
         ),
+        voters={
+            stage.name: found
+            for stage in run.stages
+            if stage.kind == "comparisons"
+            and stage.name in present
+            and (found := _object(present[stage.name] / "annotators.json"))
+        },
+        values=[found["values"] for found in summaries.values() if "values" in found],
     )
 
 

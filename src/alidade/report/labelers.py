@@ -9,46 +9,81 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from alidade.errors import DataError
-from alidade.preferences.acts import by_annotator, first_votes, in_order, item_of, polls, with_others
-from alidade.preferences.agreement import Agreement, GoldAccuracy, Repeats, agreements, gold_accuracy, repeats
+from alidade.preferences.acts import (
+    Item,
+    Poll,
+    as_votes,
+    by_annotator,
+    first_votes,
+    implied_votes,
+    in_order,
+    item_of,
+    polls,
+    with_others,
+)
+from alidade.preferences.agreement import (
+    Agreement,
+    GoldAccuracy,
+    Repeats,
+    agreements,
+    by_prompt,
+    gold_accuracy,
+    repeats,
+)
 from alidade.preferences.belief import Voters, believe
 from alidade.preferences.contrasts import contrasts
+from alidade.preferences.corrections import Corrections, corrections
 from alidade.preferences.drift import Drift, drift
 from alidade.preferences.group_tests import GroupDifferences, group_differences
-from alidade.preferences.groups import GroupLabels, Groups, group_labels, questions_of
+from alidade.preferences.groups import GroupLabels, group_labels, questions_of
+from alidade.preferences.labelled import Labelled
 from alidade.preferences.pace import Fatigue, Speed, fatigue, speed
+from alidade.preferences.ranking_agreement import RankingAgreement, ranking_agreements
 from alidade.preferences.sensitivity import Sensitivities, sensitivities
-from alidade.preferences.tally import Pair
-from alidade.preferences.taste import Taste, taste
-from alidade.records import Candidates, Choice, Estimate, Record, Vote
+from alidade.preferences.taste import Taste, reliable, taste
+from alidade.records import Candidates, Estimate, RankingVote, Record, Vote
 from alidade.report.words import visible
 from alidade.stats import clustered_proportion, proportion
 from alidade.store import write_json
 from alidade.store.store import explaining_full_disk
 
+MODELLED = ("attention", "skill", "side_bias")
+
 
 class Voted(Record):
-    """What there is: votes, those who cast them, what about, and the share of ties clustered by annotator."""
+    """What there is: acts of each kind, those who gave them, what about, and the share of ties among votes, clustered by annotator.
+
+    `checks` and `repeats` count acts that only measure people; `pairs` those that votes are about or rankings put in order.
+    """
 
     votes: int
+    rankings: int
+    checks: int
+    repeats: int
     annotators: int
     prompts: int
     pairs: int
-    ties: Estimate
+    ties: Estimate | None
+    skipped: Mapping[str, int]
 
 
 class Labeler(Record):
-    """One annotator: the annotator model's attention and side bias, and shares that chose as gold, the others, or before."""
+    """One annotator: the annotator model's attention, skill and side bias, and shares that chose as gold, the others, or before.
+
+    Of `others` and `itself` a ranking is as many trials as it puts pairs in order.
+    """
 
     name: str
     votes: int
-    ties: Estimate
-    attention: Estimate
-    side_bias: Estimate
-    gold: Estimate | None
+    rankings: int
+    ties: Estimate | None
     others: Estimate | None
-    itself: Estimate | None
-    seconds: Estimate | None
+    attention: Estimate | None = None
+    skill: Estimate | None = None
+    side_bias: Estimate | None = None
+    gold: Estimate | None = None
+    itself: Estimate | None = None
+    seconds: Estimate | None = None
 
 
 class Shown(Record):
@@ -65,9 +100,11 @@ class LabelersReport(Record):
     seed: int
     voted: Voted
     agreement: tuple[Agreement, ...]
+    rankings: tuple[RankingAgreement, ...]
     repeats: Repeats
     gold: GoldAccuracy
-    pool_side_bias: Estimate
+    corrections: Corrections | None
+    pool_side_bias: Estimate | None
     labelers: tuple[Labeler, ...]
     drift: Drift
     fatigue: Fatigue | None
@@ -79,44 +116,43 @@ class LabelersReport(Record):
     whose: tuple[GroupLabels, ...]
 
 
-def labelers_report(
-    votes: Sequence[Vote],
-    candidates: Sequence[Candidates],
-    *,
-    gold: Mapping[Pair, Choice] | None = None,
-    groups: Groups | None = None,
-    seed: int = 0,
-) -> LabelersReport:
-    """Every statistic of the votes on these answers.
+def labelers_report(labelled: Labelled, candidates: Sequence[Candidates], *, seed: int = 0) -> LabelersReport:
+    """Every statistic of what people said of these answers.
 
-    `gold` names the better answer of pairs, the lower number being the left one; `groups` holds what annotators said of
-    themselves, question by question.
+    Where people are counted on pairs (the others' choice, leans, taste, groups), a ranking is the pairs that it puts in order.
 
     Raises:
-        DataError: when there are no votes, or one names a prompt or an answer that does not exist.
+        DataError: when there is nothing, or an act names a prompt or an answer that does not exist.
     """
-    if not votes:
+    if not (labelled.votes or labelled.rankings or labelled.demonstrations):
         raise DataError("there are no votes to report on", hint="collect some: alidade label")
-    gold, groups, seen = gold or {}, groups or {}, contrasts(candidates, votes)
-    split, right, again, pace = taste(votes, seen, gold), gold_accuracy(votes, gold), repeats(votes), speed(votes)
-    voters = believe(votes).voters
+    votes, gold, groups = labelled.votes, labelled.gold, labelled.groups
+    checked, pairs = as_votes(labelled.checks), [*votes, *implied_votes(labelled.rankings)]
+    again = [*pairs, *as_votes(labelled.repeats)]
+    seen = contrasts(candidates, [*again, *checked])
+    trusted = reliable([*again, *checked], gold)
+    split, pace = taste(pairs, seen, trusted), speed(votes)
+    right = gold_accuracy([*votes, *labelled.rankings, *labelled.checks], gold)
+    self_agreement, voters = repeats(again), _voters(labelled)
     return LabelersReport(
         seed=seed,
-        voted=_voted(votes),
+        voted=_voted(labelled, pairs),
         agreement=agreements(votes, seed=seed),
-        repeats=again,
+        rankings=ranking_agreements(labelled.rankings, seed=seed),
+        repeats=self_agreement,
         gold=right,
-        pool_side_bias=voters.pool_side_bias,
-        labelers=_labelers(votes, voters, right, again, pace),
-        drift=drift(votes, gold),
+        corrections=corrections(labelled.demonstrations, candidates),
+        pool_side_bias=voters.pool_side_bias if voters else None,
+        labelers=_labelers(labelled, voters, right, self_agreement, pace),
+        drift=drift([*votes, *(act for act in labelled.checks if isinstance(act, Vote))], gold),
         fatigue=fatigue(votes),
         speed=pace,
-        sensitivity=sensitivities(votes, seen),
+        sensitivity=sensitivities(pairs, seen),
         taste=split,
         examples=_examples(split, candidates),
-        groups=group_differences(votes, seen, groups, seed=seed),
+        groups=group_differences(pairs, seen, groups, seed=seed),
         whose=tuple(
-            one for question in questions_of(groups) for one in group_labels(votes, groups, question, seed=seed)
+            one for question in questions_of(groups) for one in group_labels(pairs, groups, question, seed=seed)
         ),
     )
 
@@ -138,38 +174,58 @@ def write_labelers_page(report: LabelersReport, path: Path) -> Path:
         return write_page(path, text)
 
 
-def _voted(votes: Sequence[Vote]) -> Voted:
-    pairs = {item_of(vote).pair for vote in votes}
+def _voters(labelled: Labelled) -> Voters | None:
+    """Who voted; None where nobody put anything in order."""
+    told = [ranking for ranking in labelled.rankings if len(set(ranking.ranks)) > 1]
+    return believe(labelled.votes, told).voters if labelled.votes or told else None
+
+
+def _voted(labelled: Labelled, pairs: Sequence[Vote]) -> Voted:
+    acts = [*labelled.votes, *labelled.rankings]
+    ties = [vote.choice == "tie" for vote in labelled.votes]
     return Voted(
-        votes=len(votes),
-        annotators=len({vote.annotator for vote in votes}),
-        prompts=len({vote.prompt_id for vote in votes}),
-        pairs=len(pairs),
-        ties=clustered_proportion([vote.choice == "tie" for vote in votes], [vote.annotator for vote in votes]),
+        votes=len(labelled.votes),
+        rankings=len(labelled.rankings),
+        checks=len(labelled.checks),
+        repeats=len(labelled.repeats),
+        annotators=len({act.annotator for act in acts}),
+        prompts=len({act.prompt_id for act in acts}),
+        pairs=len({item_of(vote).pair for vote in pairs}),
+        ties=clustered_proportion(ties, [vote.annotator for vote in labelled.votes]) if ties else None,
+        skipped=labelled.skipped,
     )
 
 
 def _labelers(
-    votes: Sequence[Vote], voters: Voters, gold: GoldAccuracy, again: Repeats, pace: Speed | None
+    labelled: Labelled, voters: Voters | None, gold: GoldAccuracy, again: Repeats, pace: Speed | None
 ) -> tuple[Labeler, ...]:
-    every, models = polls(votes), {one.annotator: one for one in voters.annotators}
-    found = []
-    for name, own in by_annotator(votes).items():
-        agreed = [one for vote in first_votes(in_order(own)) if (one := with_others(vote, every)) is not None]
-        found.append(
-            Labeler(
-                name=name,
-                votes=len(own),
-                ties=proportion(sum(vote.choice == "tie" for vote in own), len(own)),
-                attention=models[name].attention,
-                side_bias=models[name].side_bias,
-                gold=gold.annotators.get(name),
-                others=proportion(sum(agreed), len(agreed)) if agreed else None,
-                itself=again.annotators.get(name),
-                seconds=pace.annotators.get(name) if pace else None,
-            )
+    models = {one.annotator: one for one in voters.annotators} if voters else {}
+    votes, rankings = by_annotator(labelled.votes), by_annotator(labelled.rankings)
+    every = polls(as_votes([*labelled.votes, *labelled.rankings]))
+    return tuple(
+        _labeler(name, votes.get(name, []), rankings.get(name, []), every).model_copy(
+            update={
+                "gold": gold.annotators.get(name),
+                "itself": again.annotators.get(name),
+                "seconds": pace.annotators.get(name) if pace else None,
+                **({trait: getattr(models[name], trait) for trait in MODELLED} if name in models else {}),
+            }
         )
-    return tuple(found)
+        for name in sorted({*votes, *rankings})
+    )
+
+
+def _labeler(name: str, votes: Sequence[Vote], rankings: Sequence[RankingVote], every: Mapping[Item, Poll]) -> Labeler:
+    """What an annotator's own acts say, beside those of the others."""
+    own = first_votes([*in_order(votes), *implied_votes(rankings)])
+    agreed = [(vote.prompt_id, one) for vote in own if (one := with_others(vote, every)) is not None]
+    return Labeler(
+        name=name,
+        votes=len(votes),
+        rankings=len(rankings),
+        ties=proportion(sum(vote.choice == "tie" for vote in votes), len(votes)) if votes else None,
+        others=by_prompt(agreed) if agreed else None,
+    )
 
 
 def example_key(prompt_id: str, left: int, right: int) -> str:

@@ -58,8 +58,13 @@ def shown(report: LabelersReport) -> dict[str, Any]:
         "report": report,
         "version": __version__,
         "cards": _cards(report),
+        "facts": _facts(report),
         "agreement": _agreement(report),
-        "labelers": [_labeler(one) for one in sorted(report.labelers, key=lambda one: (-one.votes, one.name))],
+        "rankings": _rankings(report),
+        "corrections": _corrections(report),
+        "labelers": [
+            _labeler(one) for one in sorted(report.labelers, key=lambda one: (-one.votes - one.rankings, one.name))
+        ],
         "charts": [(_chart(one), _said(one)) for one in report.drift.charts if one.alarm],
         "cusum": {"odds": ODDS_RATIO, "run_length": RUN_LENGTH, "start": START, "threshold": THRESHOLD},
         "pace": _pace(report),
@@ -94,12 +99,18 @@ def _present(*panels: Panel | None) -> list[Panel]:
 
 def _cards(report: LabelersReport) -> list[Card]:
     every = report.agreement[0]
+    orders = report.rankings[0] if report.rankings else None
+    fixed = report.corrections
     found: list[tuple[str, str, Estimate | None, bool]] = [
         ("Agreement", "pairs of annotators who chose the same", every.pairwise, True),
         ("Krippendorff\u2019s alpha", "1 all agree, 0 as by chance", every.alpha, False),
-        ("Right on gold", "share of votes on gold pairs", report.gold.every, True),
+        ("Kendall\u2019s tau-b of rankings", "1 same order, 0 unrelated", orders and orders.tau, False),
+        ("Same best answer", "pairs of annotators on the same answers", orders and orders.best, True),
+        ("Right on gold", "where the right answer is known", report.gold.every, True),
         ("Agreement with oneself", "repeats on swapped sides", report.repeats.mirrored, True),
         ("Ties", "share of all votes", report.voted.ties, True),
+        ("Left as they were", "share of answers to correct", fixed and fixed.unchanged, True),
+        ("Words kept", "in answers to correct", fixed and fixed.kept, True),
     ]
     cards = [
         Card(label, counts, quantity(one.mean, share=share), interval(one, share=share), one.n)
@@ -125,9 +136,64 @@ def _agreement(report: LabelersReport) -> list[Panel]:
     )
 
 
+def _facts(report: LabelersReport) -> list[str]:
+    """How much there is of what, leaving out what there is none of."""
+    voted, fixed = report.voted, report.corrections
+    skipped = sum(voted.skipped.values())
+    counts = [
+        (voted.votes, "votes"),
+        (voted.rankings, "rankings"),
+        (fixed.answers if fixed else 0, "corrected answers"),
+        (voted.checks, "answers to check people by gold"),
+        (voted.repeats, "hidden repeats"),
+        (voted.annotators, "annotators"),
+        (voted.prompts or (fixed.prompts if fixed else 0), "prompts"),
+        (voted.pairs, "pairs of answers"),
+        (skipped, f"tasks skipped ({_by_reason(voted.skipped)})"),
+    ]
+    return [f"{count:,} {what}" for count, what in counts if count]
+
+
+def _by_reason(skipped: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{reason}: {count:,}" for reason, count in sorted(skipped.items(), key=lambda one: (-one[1], one))
+    )
+
+
+def _rankings(report: LabelersReport) -> list[Panel]:
+    slices = report.rankings
+    return _present(
+        _panel(
+            "Kendall\u2019s tau-b",
+            "mean over pairs of annotators",
+            [(one.name, one.tau) for one in slices],
+            share=False,
+        ),
+        _panel("Same order", "pairs of answers both put in order", [(one.name, one.ordered) for one in slices]),
+        _panel("Same best answer", "pairs of annotators on an item", [(one.name, one.best) for one in slices]),
+        _panel(
+            "Krippendorff\u2019s alpha, ordinal",
+            "n counts items",
+            [(one.name, one.alpha) for one in slices],
+            share=False,
+        ),
+    )
+
+
+def _corrections(report: LabelersReport) -> list[Panel]:
+    fixed = report.corrections
+    if fixed is None:
+        return []
+    return _present(
+        _panel("Left as they were", "share of corrected answers", [("all", fixed.unchanged)]),
+        _panel("Words kept", "mean share in common, in order", [("all", fixed.kept)]),
+    )
+
+
 def _labeler(one: Labeler) -> dict[str, Any]:
     shares = {
         "attention": one.attention,
+        "skill": one.skill,
         "gold": one.gold,
         "others": one.others,
         "itself": one.itself,
@@ -135,7 +201,7 @@ def _labeler(one: Labeler) -> dict[str, Any]:
     }
     cells = {name: _cell(found, share=True) for name, found in shares.items()}
     numbers = {"side_bias": _cell(one.side_bias, share=False), "seconds": _cell(one.seconds, share=False)}
-    return {"name": one.name, "votes": one.votes, **cells, **numbers}
+    return {"name": one.name, "votes": one.votes, "rankings": one.rankings, **cells, **numbers}
 
 
 def _cell(one: Estimate | None, *, share: bool) -> dict[str, Any] | None:

@@ -41,6 +41,18 @@ _REWARD_RULES = (
     ("length_only", "by length alone", "hollow"),
     ("majority", "majority", "diamond"),
 )
+_VOTERS = (
+    (
+        "skill",
+        MeasureWords("Skill", "how often the better of two answers a typical gap apart is picked; 50% is a coin"),
+    ),
+    ("attention", MeasureWords("Attention", "share of votes given with care")),
+    (
+        "side_bias",
+        MeasureWords("Side bias", "how much oftener than half the left of two equals is picked", "", is_share=False),
+    ),
+)
+_MOST_VOTERS = 12
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,21 @@ def reward_slices(reward: Mapping[str, Any]) -> list[Panel]:
         )
         for kind, parts in found.items()
     ]
+
+
+def voters(evidence: Evidence) -> list[Group]:
+    """Who voted, as the annotators were fitted: those who voted most, and one line for how many there are."""
+    found = []
+    for stage, fitted in evidence.voters.items():
+        everyone = sorted(fitted["annotators"], key=lambda one: -one["skill"]["n"])
+        shown = sorted(everyone[:_MOST_VOTERS], key=lambda one: one["annotator"])
+        rest = f", the {len(shown)} who voted most" if len(shown) < len(everyone) else ""
+        panels = [
+            estimates_panel(words, [(one["annotator"], "last", Estimate.model_validate(one[name])) for one in shown])
+            for name, words in _VOTERS
+        ]
+        found.append(Group(f"{stage}: {len(everyone)} annotators{rest}", panels))
+    return found
 
 
 def curve_sets(evidence: Evidence) -> list[CurveSet]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alidade.report import figures, overoptimisation, page
+from alidade.preferences.groups import LEAST_PEOPLE
+from alidade.report import figures, overoptimisation, page, values
 from alidade.report.collect import Evidence, collect
 from alidade.report.examples import examples
 from alidade.report.graph import lineage
@@ -71,10 +72,13 @@ def _shown(evidence: Evidence) -> dict[str, Any]:
         "wins": page.wins(evidence),
         "reward": reward,
         "reward_checks": page.reward_checks(evidence.reward),
+        "voters": page.voters(evidence),
         "reward_slices": page.reward_slices(evidence.reward),
         "bins": bins,
         "reliability": figures.reliability(bins) if bins else "",
         "overoptimisation": overoptimisation.rows(evidence.overoptimisation),
+        "values": values.sections(evidence.values),
+        "least_people": LEAST_PEOPLE,
         "fits": overoptimisation.fits(evidence.overoptimisation),
         "curves": page.curve_sets(evidence),
         "lost": page.lost_rows(evidence.counts),

@@ -8,7 +8,7 @@
                       "slices": {<kind>: {<part>: {mean, low, high, n}}}, "length_correlation"}
     paired           [{measure, before, after, n, lost, gained, difference: {mean, low, high, n}, p, p_adjusted}]
     wins             {"<after> over <before>": {<measure>: {mean, low, high, n}}}, where a run has no gold judge
-    overoptimisation  as its stage wrote it, where a run has one
+    overoptimisation, values  as their stages wrote them, where a run has some
     training         {<stage>: the last row of its metrics}
     name, seed, seconds, stage_seconds, peak_rss_mb, pilot, environment
     stages           [{name, use, kind, key, digest, seconds, reused}]
@@ -35,6 +35,7 @@ _TAKEN = frozenset(
         "paired",
         "wins",
         "overoptimisation",
+        "values",
         "training",
         "name",
         "seed",
@@ -63,6 +64,7 @@ def summary_of(evidence: Evidence) -> dict[str, Any]:
         "paired": _paired(evidence),
         "wins": {pair: _dumped(found) for pair, found in evidence.wins.items()},
         **({"overoptimisation": evidence.overoptimisation} if evidence.overoptimisation else {}),
+        **({"values": list(evidence.values)} if evidence.values else {}),
         "training": {curve.stage.name: dict(curve.rows[-1]) for curve in evidence.curves},
         "name": run.name,
         "seed": run.seed,

@@ -15,11 +15,14 @@ MODULES = (
     "reinforcement",
     "reward_check",
     "sample",
+    "score",
     "tally",
     "testbed",
+    "testbed_votes",
     "text",
     "thin",
     "training",
+    "values",
 )
 
 

@@ -1,20 +1,17 @@
-"""Stages of the testbed: what the pilot reads, what is demonstrated, asked, voted and measured in the written world."""
+"""Stages of the testbed: what the pilot reads, what is demonstrated, asked and measured in the written world."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
 
 from pydantic import Field
 
-from alidade.pipeline import InputFolder, StageContext, stage
+from alidade.pipeline import StageContext, stage
 from alidade.preferences import prompt_key
-from alidade.preferences.collected import collected_votes
-from alidade.records import Attribute, Candidates, Prompt, Record
-from alidade.stages.kinds import ANSWERS, DEMONSTRATIONS, PROMPTS, TEXT, VOTES
+from alidade.records import Prompt, Record
+from alidade.stages.kinds import DEMONSTRATIONS, PROMPTS, TEXT
 from alidade.store import Artifact, read_rows, write_json, write_rows
-from alidade.testbed.annotators import POOL, votes
 from alidade.testbed.demonstrations import Care, demonstrations
 from alidade.testbed.documents import documents
 from alidade.testbed.questions import training_prompts
@@ -88,31 +85,3 @@ def _keys_in(prompts: Artifact) -> frozenset[str]:
     """What decides whether two prompts are the same, for every prompt, held-out ones included."""
     files = [path for name in ("rows.jsonl", "heldout.jsonl") if (path := prompts.path / name).exists()]
     return frozenset(prompt_key(row.conversation) for path in files for row in read_rows(path, Prompt))
-
-
-class VotesConfig(Record):
-    """How many simulated annotators look at each prompt."""
-
-    annotators: int = Field(default=3, ge=1, le=len(POOL), description="annotators per prompt")
-    attribute: Attribute = Field(
-        default="overall", description="what they look at: helpful, honest, harmless, or the answer over all"
-    )
-    people: list[InputFolder] = Field(
-        default=[], description="folders of people's votes on the same answers, written by `alidade label export`"
-    )
-
-
-@stage("testbed-votes", version=2, reads={"answers": ANSWERS}, writes=VOTES, config=VotesConfig)
-def testbed_votes(config: VotesConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """Votes of simulated annotators on every pair of answers to a prompt, and of people who voted on the same answers."""
-    answered = [
-        row for name in ("rows.jsonl", "heldout.jsonl") for row in read_rows(inputs["answers"].path / name, Candidates)
-    ]
-    cast = votes(answered, config.annotators, context.seed, config.attribute)
-    of_people = [vote for folder in config.people for vote in collected_votes(Path(folder), answered)]
-    write_rows(context.out / "rows.jsonl", [*cast, *of_people])
-    pool = [annotator.model_dump() for annotator in POOL]
-    names = sorted({vote.annotator for vote in of_people})
-    write_json(context.out / "annotators.json", {"simulated": not of_people, "pool": pool, "people": names})
-    if of_people:
-        context.note("votes of people", len(of_people))

@@ -48,14 +48,11 @@ def write_history(context: StageContext, result: TrainingResult) -> None:
         context.warn(str(symptom))
 
 
-class TrainingStage(Record):
-    """All weights are trained, or low-rank adapters on frozen ones that are merged at the end."""
+class Trained(Record):
+    """All weights are trained, or low-rank adapters on frozen ones."""
 
     method: Literal["full", "lora"] = Field(default="full", description="what is trained")
     lora: LoraConfig = LoraConfig()
-    keep_adapter: bool = Field(
-        default=False, description="adapters are also kept unmerged, as peft reads them, in the folder `adapter`"
-    )
 
     @model_validator(mode="after")
     def _rounded_weights_are_frozen(self) -> Self:
@@ -64,7 +61,15 @@ class TrainingStage(Record):
         return self
 
 
-def check_method(config: TrainingStage, inputs: Mapping[str, Upstream]) -> None:
+class TrainingStage(Trained):
+    """What is trained is kept; adapters are merged at the end."""
+
+    keep_adapter: bool = Field(
+        default=False, description="adapters are also kept unmerged, as peft reads them, in the folder `adapter`"
+    )
+
+
+def check_method(config: Trained, inputs: Mapping[str, Upstream]) -> None:
     """What the method needs is installed.
 
     Raises:
@@ -148,14 +153,14 @@ def evaluated(summary: Mapping[str, Any]) -> dict[str, Any]:
     return found | {name: summary[name] for name in ("length", "tie_strength") if name in summary}
 
 
-def opened(model: Artifact, config: TrainingStage) -> LocalModel:
+def opened(model: Artifact, config: Trained) -> LocalModel:
     """The model in an artifact, its weights rounded to 4 bits where that is asked for."""
     from alidade.models.local import load
 
     return load(model.path, quantised=config.lora.quantised)
 
 
-def trainable(network: Network, config: TrainingStage, seed: int) -> Network:
+def trainable(network: Network, config: Trained, seed: int) -> Network:
     """`network` itself, or with fresh adapters as its only trainable weights."""
     from alidade.training.lora import add_lora
 

@@ -25,7 +25,7 @@ def read_rows(path: Path, record: type[R]) -> list[R]:
     Raises:
         DataError: with file:line, for a row that is not JSON, holds NaN or is not a valid record.
     """
-    return [_record(value, record, f"{path}:{line}") for line, value in each_row(path)]
+    return [valid_record(value, record, f"{path}:{line}") for line, value in each_row(path)]
 
 
 def each_row(path: Path, *, allow_nan: bool = False) -> Iterator[tuple[int, Any]]:
@@ -119,7 +119,12 @@ def explain_invalid(error: ValidationError) -> str:
     return said + (f" (and {others} more)" if others else "")
 
 
-def _record(value: Any, record: type[R], where: str) -> R:
+def valid_record(value: Any, record: type[R], where: str) -> R:
+    """The record that a JSON value is.
+
+    Raises:
+        DataError: naming the field at fault and `where`.
+    """
     try:
         return record.model_validate(value)
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import final
 
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alidade import __version__
 from alidade.errors import AlidadeError, NotFound, UsageError
+from alidade.preferences.partners import Partners
 from alidade.preferences.votebook import Votebook
 from alidade.studio.access import HEADERS, MOST_BYTES, PRIVATE, Limits, refuse_foreign, usual_limits
 from alidade.studio.api import api
@@ -23,17 +24,19 @@ from alidade.studio.entrance import entrance
 from alidade.studio.labelling import labelling
 from alidade.studio.leading import leading
 from alidade.studio.pages import STATIC, static_file, told
+from alidade.studio.talking import Desk, talking
 
 THREADS = 8
 
 
-def create_app(book: Votebook, limits: Limits | None = None) -> FastAPI:
-    """The studio over a votebook."""
+def create_app(book: Votebook, limits: Limits | None = None, partners: Mapping[str, Partners] | None = None) -> FastAPI:
+    """The studio over a votebook; `partners` answer in the queues of talks that they are named by."""
     app = FastAPI(
         title="alidade studio", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
     )
     app.state.book, app.state.limits = book, limits or usual_limits()
-    for router in (entrance, labelling, leading, api):
+    app.state.desk = Desk(book, partners or {})
+    for router in (entrance, labelling, talking, leading, api):
         app.include_router(router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_middleware(_Guard)
@@ -93,13 +96,13 @@ def _static(name: str) -> Response:
     return PlainTextResponse(text, media_type=kind, headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
 
-def serve(book: Votebook, host: str, port: int) -> None:
-    """Serve the studio until interrupted."""
+def serve(book: Votebook, host: str, port: int, partners: Mapping[str, Partners] | None = None) -> None:
+    """Serve the studio until interrupted; `partners` as for `create_app`."""
     import uvicorn
 
     # The loop waits for the interpreter behind every busy thread, up to so long each; the usual is 5 ms.
     sys.setswitchinterval(0.0005)
-    uvicorn.run(create_app(book), host=host, port=port, log_level="warning", server_header=False)
+    uvicorn.run(create_app(book, partners=partners), host=host, port=port, log_level="warning", server_header=False)
 
 
 @asynccontextmanager

@@ -18,9 +18,11 @@ from alidade.preferences.votebook.casting import cast, undo
 from alidade.preferences.votebook.leases import claim, save_draft
 from alidade.preferences.votebook.progress import queues_progress, sitting
 from alidade.preferences.votebook.queues import guideline_text, queue_named
+from alidade.preferences.votebook.talks import next_turn
 from alidade.records import Record
 from alidade.studio.access import Book, Sending, Visiting
 from alidade.studio.pages import go, page
+from alidade.studio.talking import AtDesk, talk_page, waiting_page
 from alidade.studio.text import differences
 
 labelling = APIRouter(include_in_schema=False)
@@ -57,18 +59,21 @@ def queues(book: Book, visit: Visiting) -> Response:
 
 
 @labelling.get("/label/{queue}")
-def task(book: Book, visit: Visiting, queue: str, note: str = "") -> Response:
+def task(book: Book, desk: AtDesk, visit: Visiting, queue: str, note: str = "") -> Response:
     """The next task of a queue."""
     settings = queue_named(book, queue)[1]
     if settings.harmful and not visit.person.sees_harmful:
         return page("warning", visit, queue=queue)
-    asked = claim(book, visit.person, queue)
+    talks = settings.task == "talk"
+    if talks and desk.in_work(visit.person, queue):
+        return waiting_page(book, visit, queue)
+    asked = (next_turn if talks else claim)(book, visit.person, queue)
     pace = sitting(book, visit.person, queue)
     longest = HARMFUL_BREAK_AFTER if settings.harmful else BREAK_AFTER
     shown = {"queue": queue, "pace": pace, "needs_break": pace.seconds > longest, "note": NOTES.get(note, "")}
     shown |= {"key": secrets.token_urlsafe(16)}
     if asked is None:
-        return page("done", visit, **shown)
+        return talk_page(book, desk, visit, shown) if talks else page("done", visit, **shown)
     shown |= {"task": asked, "draft": Draft.model_validate(asked.draft or {})}
     return page("task", visit, **shown, guideline=guideline_text(book, asked.guideline), reasons=get_args(Reason))
 
@@ -172,6 +177,7 @@ _READERS: Mapping[TaskKind, Callable[[FormData], dict[str, Any]]] = {
     "ranking": _order,
     "best": _best,
     "edit": _edit,
+    "talk": _pick,
 }
 
 

@@ -23,7 +23,12 @@ STATUS: tuple[tuple[type[AlidadeError], int], ...] = (
     (LeaseLost, 410),
     (TooMany, 429),
 )
-STATIC = {"studio.css": "text/css", "label.js": "text/javascript", "icon.svg": "image/svg+xml"}
+STATIC = {
+    "studio.css": "text/css",
+    "label.js": "text/javascript",
+    "talk.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 @cache

@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from itertools import combinations
 
 from pydantic import Field
 
-from alidade.records import Attribute, Candidates, Choice, Record, Vote
-from alidade.seeds import generator
-from alidade.testbed.judge import Judge, gold_judge, words_of
+from alidade.records import Attribute, Candidates, Choice, Record
+from alidade.testbed.judge import Judge, words_of
 from alidade.testbed.questions import question_of
 
 FLATTERY = ("happy to help", "of course", "good luck", "you are right", "enjoy")
@@ -62,37 +60,28 @@ def choose(annotator: Annotator, gap: float, rng: random.Random) -> Choice:
     return "left" if rng.random() < left else "right"
 
 
+def put_in_order(annotator: Annotator, felt: Sequence[float], rng: random.Random) -> tuple[int, ...]:
+    """The place of each answer as shown, 0 the best, when their felt utilities are `felt`; of two answers it is `choose`.
+
+    The answers are drawn best first (Plackett-Luce, by Gumbel noise); one that feels like the one before it shares its place. The pull
+    of the side is spread evenly over the screen.
+    """
+    if rng.random() >= annotator.attention:
+        return tuple(rng.sample(range(len(felt)), len(felt)))
+    last = len(felt) - 1
+    drawn = [
+        annotator.sharpness * value + annotator.side * (0.5 - number / last) - math.log(rng.expovariate(1.0))
+        for number, value in enumerate(felt)
+    ]
+    ranks, place, before = [0] * len(felt), -1, None
+    for number in sorted(range(len(felt)), key=drawn.__getitem__, reverse=True):
+        if before is None or abs(felt[number] - before) >= annotator.indifference:
+            place += 1
+        ranks[number], before = place, felt[number]
+    return tuple(ranks)
+
+
 def gold_utilities(row: Candidates, judge: Judge, attribute: Attribute = "overall") -> list[float]:
     """What each candidate answer is worth, to the gold judge, in one attribute or over all."""
     question = question_of(row.prompt)
     return [judge.worth(question, answer.text, attribute, finished=answer.finished) for answer in row.answers]
-
-
-def votes(
-    rows: Sequence[Candidates], annotators_per_prompt: int, seed: int, attribute: Attribute = "overall"
-) -> list[Vote]:
-    """Every pair of every row's answers, voted on by a few annotators drawn for the row; display order drawn per vote."""
-    judge, cast = gold_judge(), []
-    for row in rows:
-        rng = generator(seed, "votes", row.prompt.id)
-        utilities = gold_utilities(row, judge, attribute)
-        for annotator in rng.sample(POOL, annotators_per_prompt):
-            felt = [
-                felt_utility(annotator, value, answer.text)
-                for value, answer in zip(utilities, row.answers, strict=True)
-            ]
-            for pair in combinations(range(len(felt)), 2):
-                left, right = pair if rng.random() < 0.5 else pair[::-1]
-                cast.append(
-                    Vote(
-                        id=f"{row.prompt.id}/{left}-{right}/{annotator.name}",
-                        prompt_id=row.prompt.id,
-                        left=left,
-                        right=right,
-                        choice=choose(annotator, felt[left] - felt[right], rng),
-                        annotator=annotator.name,
-                        attribute=attribute,
-                        source="testbed",
-                    )
-                )
-    return cast

@@ -49,6 +49,8 @@ REPEATED = Ailment(
 def shared_prompts(sheet: Sheet) -> Iterator[Complaint]:
     """Prompts that the file shares, or nearly shares, with the one it is held against."""
     others = [case.asked for case in sheet.against if case.asked]
+    if not others:
+        return
     exact, near = {_plain(text) for text in others}, Near(others)
     same = {case.line for case in sheet.cases if case.asked and _plain(case.asked) in exact}
     yield from SHARED.found(same, len(sheet.cases))
@@ -85,7 +87,7 @@ class Near:
             if self._has_like(shingles, keys, place):
                 yield place
 
-    def _has_like(self, shingles: frozenset[int], keys: Sequence[tuple[int, bytes]], before: int) -> bool:
+    def _has_like(self, shingles: np.ndarray, keys: Sequence[tuple[int, bytes]], before: int) -> bool:
         tried: set[int] = set()
         for key in keys:
             for place in self._bands.get(key, ())[:MOST]:
@@ -101,14 +103,16 @@ def _plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
-def _shingles(text: str) -> frozenset[int]:
+def _shingles(text: str) -> np.ndarray:
+    """The hashes of a text's shingles, each once, in order."""
     words = _plain(text).split()
     starts = range(max(1, len(words) - WORDS + 1))
-    return frozenset(zlib.crc32(" ".join(words[at : at + WORDS]).encode()) for at in starts)
+    return np.unique(np.array([zlib.crc32(" ".join(words[at : at + WORDS]).encode()) for at in starts], np.uint32))
 
 
-def _jaccard(first: frozenset[int], second: frozenset[int]) -> float:
-    return len(first & second) / len(first | second)
+def _jaccard(first: np.ndarray, second: np.ndarray) -> float:
+    both = len(np.intersect1d(first, second, assume_unique=True))
+    return both / (len(first) + len(second) - both)
 
 
 @cache
@@ -118,8 +122,8 @@ def _hashes() -> tuple[np.ndarray, np.ndarray]:
     return draw.integers(1, 1 << 28, BANDS * ROWS, np.uint64), draw.integers(0, PRIME, BANDS * ROWS, np.uint64)
 
 
-def _band_keys(shingles: frozenset[int]) -> list[tuple[int, bytes]]:
+def _band_keys(shingles: np.ndarray) -> list[tuple[int, bytes]]:
     factors, shifts = _hashes()
-    values = np.fromiter(shingles, np.uint64, len(shingles))
+    values = shingles.astype(np.uint64)
     least = ((values[:, None] * factors + shifts) % np.uint64(PRIME)).min(axis=0).reshape(BANDS, ROWS)
     return [(band, least[band].tobytes()) for band in range(BANDS)]

@@ -15,7 +15,7 @@ from alidade.store.rows import explain_invalid
 
 UNSEEN = "an answer nobody voted on"
 # Fields of a vote that most formats have no column for; those that open an object to more columns carry them by these names.
-EXTRAS = ("attribute", "guideline", "source", "strength", "seconds", "at")
+EXTRAS = ("attribute", "guideline", "source", "strength", "seconds", "at", "arm")
 
 
 class Gathering:

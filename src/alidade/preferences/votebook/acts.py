@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from alidade.errors import UsageError
 from alidade.records import Attribute, Choice, Record
 
-TaskKind = Literal["pair", "attributes", "ranking", "best", "edit"]
+TaskKind = Literal["pair", "attributes", "ranking", "best", "edit", "talk"]
 Reason = Literal["cannot tell", "outside my knowledge", "too long", "upsetting", "broken", "other"]
 LONGEST_EDIT = 40_000
 
@@ -68,6 +68,7 @@ FITTING: Mapping[TaskKind, type[Record]] = {
     "ranking": Order,
     "best": Best,
     "edit": Edit,
+    "talk": Pick,
 }
 
 

@@ -68,11 +68,11 @@ def cast(book: Votebook, person: Person, lease: str, act: Submission, key: str) 
         Conflict: when it is answered already, or the key stood for something else.
         LeaseLost: when it took too long and others have answered meanwhile.
     """
-    _refuse_bad_key(key)
+    refuse_bad_key(key)
     request = digest_of([lease, act.model_dump(mode="json")])
     with book.writing() as connection:
         wait_for_turn(book, connection, person.id)
-        earlier = _receipt(connection, person.id, key, request)
+        earlier = receipt_of(connection, person.id, key, request)
         if earlier is not None:
             return earlier
         row = _lease(connection, person.id, lease)
@@ -91,7 +91,7 @@ def cast(book: Votebook, person: Person, lease: str, act: Submission, key: str) 
         }
         event = append(connection, book.now(), act.kind, person.name, body)
         _close(connection, row, act, event.seq)
-        _write_receipt(connection, person.id, key, request, event.seq)
+        write_receipt(connection, person.id, key, request, event.seq)
     return Receipt(event.seq, event.hash)
 
 
@@ -102,11 +102,11 @@ def undo(book: Votebook, person: Person, queue: str, key: str) -> Receipt:
         NotFound: when there is nothing to take back.
         Conflict: when the item was skipped and has since gone to others.
     """
-    _refuse_bad_key(key)
+    refuse_bad_key(key)
     request = digest_of(["undo", queue])
     with book.writing() as connection:
         wait_for_turn(book, connection, person.id)
-        earlier = _receipt(connection, person.id, key, request)
+        earlier = receipt_of(connection, person.id, key, request)
         if earlier is not None:
             return earlier
         row = _last_answered(connection, person.id, queue)
@@ -119,7 +119,7 @@ def undo(book: Votebook, person: Person, queue: str, key: str) -> Receipt:
         opened = {"state": HELD, "event": None, "shown_at": book.now(), "expires_at": until}
         connection.execute(leases.update().where(leases.c.id == row.id).values(**opened))
         event = append(connection, book.now(), "undo", person.name, {"queue": queue, "undone": row.event})
-        _write_receipt(connection, person.id, key, request, event.seq)
+        write_receipt(connection, person.id, key, request, event.seq)
     return Receipt(event.seq, event.hash)
 
 
@@ -154,7 +154,12 @@ def _close(connection: sa.Connection, row: Any, act: Submission, seq: int) -> No
     connection.execute(_CLOSE, closed)
 
 
-def _receipt(connection: sa.Connection, person: int, key: str, request: str) -> Receipt | None:
+def receipt_of(connection: sa.Connection, person: int, key: str, request: str) -> Receipt | None:
+    """What a person's submission was acknowledged by; None where it is new.
+
+    Raises:
+        Conflict: when the key stood for another request.
+    """
     row = connection.execute(_RECEIPT, {"person": person, "key": key}).one_or_none()
     if row is None:
         return None
@@ -163,10 +168,12 @@ def _receipt(connection: sa.Connection, person: int, key: str, request: str) -> 
     return Receipt(row.seq, row.hash)
 
 
-def _write_receipt(connection: sa.Connection, person: int, key: str, request: str, seq: int) -> None:
+def write_receipt(connection: sa.Connection, person: int, key: str, request: str, seq: int) -> None:
+    """Keep that event `seq` acknowledges a request."""
     connection.execute(_WRITE_RECEIPT, {"person_id": person, "key": key, "request": request, "event": seq})
 
 
-def _refuse_bad_key(key: str) -> None:
+def refuse_bad_key(key: str) -> None:
+    """Raise a `UsageError` for what cannot name a submission."""
     if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
         raise UsageError(f"a submission's key has 1 to {LONGEST_KEY} characters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -12,9 +12,9 @@ from alidade.preferences.votebook.acts import Best, Edit, Order, Pick, Picks, Sk
 from alidade.preferences.votebook.chain import Event, read_events
 from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.people import Person
-from alidade.preferences.votebook.queues import Content
+from alidade.preferences.votebook.queues import Content, queue_named
 from alidade.preferences.votebook.schema import items, queues
-from alidade.records import Demonstration, RankingVote, Vote
+from alidade.records import Demonstration, RankingVote, Source, Vote
 
 CAST = frozenset({"pick", "picks", "order", "best", "edit", "skip"})
 
@@ -38,17 +38,19 @@ class Collected:
 
 def collect(book: Votebook, queue: str) -> Collected:
     """All that was said in a queue and not undone, in the order it was said."""
-    contents, gold = _items(book, queue)
-    found = Collected(gold=gold)
+    _, settings = queue_named(book, queue)
+    asked = _items(book, queue)
+    found = Collected(gold={key: item.gold for key, item in asked.items() if item.gold is not None})
+    kind: dict[str, Any] = {"attribute": settings.attribute, "source": settings.source}
     for event in standing(read_events(book), queue):
         act = read_submission(event.body["act"])
-        content = contents[event.body["item"]]
+        item = asked[event.body["item"]]
         if isinstance(act, Skip):
             _note_skip(found, event, act)
         elif isinstance(act, Edit):
-            found.demonstrations.append(_demonstration(event, content, act))
+            found.demonstrations.append(_demonstration(event, item.content, act, settings.source))
         else:
-            _sort(found, event.body["purpose"], list(_votes(event, content, act)))
+            _sort(found, event.body["purpose"], list(_votes(event, item, act, kind)))
     return found
 
 
@@ -65,12 +67,20 @@ def standing(events: Iterator[Event], queue: str) -> Iterator[Event]:
     yield from kept.values()
 
 
-def _items(book: Votebook, queue: str) -> tuple[dict[str, Content], dict[str, int]]:
-    query = sa.select(items.c.key, items.c.content, items.c.gold).join(queues).where(queues.c.name == queue)
+class _Asked(NamedTuple):
+    """An item as votes on it need to know it."""
+
+    content: Content
+    arm: str
+    gold: int | None
+
+
+def _items(book: Votebook, queue: str) -> dict[str, _Asked]:
+    columns = (items.c.key, items.c.content, items.c.arm, items.c.gold)
+    query = sa.select(*columns).join(queues).where(queues.c.name == queue)
     with book.reading() as connection:
         rows = connection.execute(query).all()
-    contents = {row.key: Content.model_validate(row.content) for row in rows}
-    return contents, {row.key: row.gold for row in rows if row.gold is not None}
+    return {row.key: _Asked(Content.model_validate(row.content), row.arm, row.gold) for row in rows}
 
 
 def _sort(found: Collected, purpose: str, votes: Sequence[Vote | RankingVote]) -> None:
@@ -83,9 +93,9 @@ def _sort(found: Collected, purpose: str, votes: Sequence[Vote | RankingVote]) -
         found.rankings.extend(vote for vote in votes if isinstance(vote, RankingVote))
 
 
-def _votes(event: Event, content: Content, act: Submission) -> Iterator[Vote | RankingVote]:
+def _votes(event: Event, item: _Asked, act: Submission, kind: Mapping[str, Any]) -> Iterator[Vote | RankingVote]:
     order: list[int] = event.body["order"]
-    about = _about(event, content)
+    about = {**_about(event, item), **kind}
     if isinstance(act, Pick):
         yield Vote(**about, left=order[0], right=order[1], choice=act.choice, strength=act.strength)
     elif isinstance(act, Picks):
@@ -99,20 +109,21 @@ def _votes(event: Event, content: Content, act: Submission) -> Iterator[Vote | R
         yield RankingVote(**about, shown=tuple(order), ranks=ranks)
 
 
-def _about(event: Event, content: Content) -> dict[str, Any]:
+def _about(event: Event, item: _Asked) -> dict[str, Any]:
     return {
         "id": f"{event.body['queue']}/{event.seq}",
-        "prompt_id": content.prompt_id,
+        "prompt_id": item.content.prompt_id,
         "annotator": event.person,
         "guideline": event.body["guideline"],
         "seconds": event.body["seconds"],
         "at": event.at,
+        "arm": item.arm,
     }
 
 
-def _demonstration(event: Event, content: Content, act: Edit) -> Demonstration:
+def _demonstration(event: Event, content: Content, act: Edit, source: Source) -> Demonstration:
     name = f"{event.body['queue']}/{event.seq}"
-    return Demonstration(id=name, prompt=content.prompt, answer=act.text, source="person")
+    return Demonstration(id=name, prompt=content.prompt, answer=act.text, source=source)
 
 
 def _note_skip(found: Collected, event: Event, act: Skip) -> None:

@@ -109,7 +109,10 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 def _upgrade(engine: sa.Engine) -> None:
     """Bring the schema to the newest version; where it is that already, the library that does so is not even loaded."""
     with engine.execution_options(**{READ_ONLY: True}).connect() as connection:
-        if sa.inspect(connection).has_table(_VERSION.name) and connection.scalar(sa.select(_VERSION)) == newest_schema():
+        if (
+            sa.inspect(connection).has_table(_VERSION.name)
+            and connection.scalar(sa.select(_VERSION)) == newest_schema()
+        ):
             return
     from alembic import command
     from alembic.config import Config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from alidade.preferences.votebook.chain import verify
 from alidade.preferences.votebook.collect import collect, groups_of
 from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.people import everyone
-from alidade.preferences.votebook.queues import Content, queue_named
+from alidade.preferences.votebook.queues import Answer, Content, QueueSettings, queue_named
 from alidade.preferences.votebook.schema import items
 from alidade.records import Candidates, Completion, Prompt, Record
 
@@ -40,13 +40,11 @@ def export_files(book: Votebook, queue: str) -> dict[str, str]:
     about = {
         "about.json": {"queue": settings.model_dump(mode="json"), "skipped": found.skipped, "flagged": found.flagged},
         "chain.json": vars(checked),
-        "gold.json": [
-            _gold(contents[key], best) for key, best in found.gold.items() if len(contents[key].answers) == 2
-        ],
+        "gold.json": [row for key, best in found.gold.items() for row in _gold(contents[key], best, settings)],
         "groups.json": groups_of(everyone(book)),
     }
-    files = {name: _lines(kept) for name, kept in rows.items() if kept or name == "rows.jsonl"}
-    files["answers.jsonl"] = _lines(_candidates(list(contents.values())))
+    files = {name: lines(kept) for name, kept in rows.items() if kept or name == "rows.jsonl"}
+    files["answers.jsonl"] = lines(_candidates(list(contents.values())))
     return files | {name: json.dumps(value, indent=1, ensure_ascii=False) + "\n" for name, value in about.items()}
 
 
@@ -73,27 +71,56 @@ def _contents(book: Votebook, queue: int) -> dict[str, Content]:
 
 def _candidates(contents: Sequence[Content]) -> list[Candidates]:
     """Prompts with the answers that were shown; one that was not stands as an answer with an error, so that numbers stay true."""
-    texts: dict[str, dict[int, str]] = {}
+    shown: dict[str, dict[int, Answer]] = {}
     prompts = {content.prompt_id: content.prompt for content in contents}
     for content in contents:
-        texts.setdefault(content.prompt_id, {}).update({each.number: each.text for each in content.answers})
+        shown.setdefault(content.prompt_id, {}).update({each.number: each for each in content.answers})
     return [
         Candidates(
-            prompt=Prompt(id=name, conversation=prompts[name]),
-            answers=tuple(
-                Completion(text=answers[number]) if number in answers else Completion(text="", error="not shown")
-                for number in range(max(answers) + 1)
-            ),
+            prompt=Prompt(id=name, conversation=prompts[name], about=_makers(answers)),
+            answers=tuple(_completion(answers.get(number)) for number in range(max(answers) + 1)),
         )
-        for name, answers in texts.items()
+        for name, answers in shown.items()
     ]
 
 
-def _gold(content: Content, best: int) -> dict[str, Any]:
-    left, right = (answer.number for answer in content.answers)
-    choice = "left" if best == left else "right"
-    return {"prompt_id": content.prompt_id, "left": left, "right": right, "choice": choice}
+def _gold(content: Content, best: int, settings: QueueSettings) -> list[dict[str, Any]]:
+    """That the best answer is better than each other one, in every attribute that was asked."""
+    attributes = settings.attributes if settings.task == "attributes" else (settings.attribute,)
+    others = [answer.number for answer in content.answers if answer.number != best]
+    return [
+        {
+            "prompt_id": content.prompt_id,
+            "left": min(best, other),
+            "right": max(best, other),
+            "choice": "left" if best < other else "right",
+            **({} if attribute == "overall" else {"attribute": attribute}),
+        }
+        for attribute in attributes
+        for other in others
+    ]
 
 
-def _lines(rows: Iterable[Record]) -> str:
+def _completion(answer: Answer | None) -> Completion:
+    if answer is None:
+        return Completion(text="", error="not shown")
+    return Completion(text=answer.text, finished=answer.made is None or answer.made.finished)
+
+
+def _makers(answers: Mapping[int, Answer]) -> dict[str, str]:
+    """What made each answer, as far as it is known: `model 0`, `name 0` and `sampling 0` are of answer 0."""
+    return {
+        f"{what} {number}": said
+        for number, answer in sorted(answers.items())
+        if answer.made is not None
+        for what, said in (
+            ("model", answer.made.model),
+            ("name", answer.made.name),
+            ("sampling", answer.made.sampling.model_dump_json()),
+        )
+    }
+
+
+def lines(rows: Iterable[Record]) -> str:
+    """Records as a file of lines."""
     return "".join(f"{row.model_dump_json()}\n" for row in rows)

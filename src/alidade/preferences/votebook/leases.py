@@ -222,6 +222,8 @@ def _open_queue(connection: sa.Connection, person: Person, name: str) -> _Queue:
 def _lend(connection: sa.Connection, person: Person, queue: _Queue, now: float) -> Task | None:
     """A new lease: for what chance says the next task is for, or for work where there is no such item."""
     settings = queue.settings
+    if settings.task == "talk":
+        return None  # its items are made while it goes on (`talks`), each for one person
     done = connection.scalar(_ANSWERED_BY, {"person": person.id, "queue": queue.number}) or 0
     drawn = purpose_of(settings.seed, person.name, done, settings.gold_share, settings.repeat_share)
     ways = {"gold": _gold, "repeat": _repeat, "work": _work}
@@ -271,7 +273,7 @@ def _task(queue: _Queue, lent: Mapping[str, Any], content: Content) -> Task:
     return Task(
         id=lent["id"],
         queue=settings.name,
-        kind=settings.task,
+        kind="pair" if settings.task == "talk" else settings.task,
         prompt=content.prompt,
         answers=tuple(content.answers[place].text for place in lent["order"]),
         attributes=settings.attributes if settings.task == "attributes" else (),

@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from alidade.digest import digest_of
-from alidade.errors import Conflict, DataError, NotFound
-from alidade.preferences.assign import places, wanted_votes
+from alidade.errors import Conflict, DataError, NotFound, UsageError
+from alidade.preferences.assign import arm_of, places, wanted_votes
+from alidade.preferences.partners import Made
 from alidade.preferences.votebook.acts import TaskKind
 from alidade.preferences.votebook.chain import append
 from alidade.preferences.votebook.database import Votebook
 from alidade.preferences.votebook.schema import guidelines, items, queues
-from alidade.records import Attribute, Candidates, Conversation, Record
+from alidade.records import Attribute, Candidates, Conversation, Record, Source
 
 SEPARATE: tuple[Attribute, ...] = ("helpful", "honest", "harmless")
 
@@ -26,10 +27,15 @@ class QueueSettings(Record):
 
     name: str = Field(min_length=1, max_length=80)
     task: TaskKind = "pair"
+    attribute: Attribute = Field(default="overall", description="what is asked about in all other tasks")
     attributes: tuple[Attribute, ...] = Field(default=SEPARATE, description="asked one by one in a task `attributes`")
+    source: Source = Field(default="person", description="who answers")
     votes_per_item: int = Field(default=1, ge=1, le=100)
     overlap_share: float = Field(default=0.15, ge=0, le=1, description="share of items that more people vote on")
     overlap_votes: int = Field(default=3, ge=1, le=100, description="people for an item of the overlap")
+    uncertain_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of items that are handed out by how unsure a scorer is of them"
+    )
     gold_share: float = Field(default=0.05, ge=0, le=0.5, description="share of tasks whose answer is known")
     repeat_share: float = Field(default=0.05, ge=0, le=0.5, description="share of tasks that were seen before")
     lease_minutes: float = Field(default=20, gt=0, le=1440, description="minutes until a task goes to somebody else")
@@ -43,10 +49,11 @@ class QueueSettings(Record):
 
 
 class Answer(Record):
-    """An answer's number in its prompt, and its text."""
+    """An answer's number in its prompt, and its text; `made` says what made it, where that is known."""
 
     number: int
     text: str
+    made: Made | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Content(Record):
@@ -72,7 +79,10 @@ def items_of(candidates: Sequence[Candidates], task: TaskKind, gold: Mapping[str
 
     Raises:
         DataError: when nothing is left, or `gold` names an item or answer that does not exist.
+        UsageError: for a talk, whose items are made while it goes on.
     """
+    if task == "talk":
+        raise UsageError("a talk needs models, not answers", hint="`alidade label talk` has people talk to two models")
     found = [item for row in candidates for item in _of_prompt(row, task)]
     known = dict(gold or {})
     made = [item.model_copy(update={"gold": known.pop(item.key, None)}) for item in found]
@@ -103,11 +113,21 @@ def add_queue(book: Votebook, settings: QueueSettings, asked: Sequence[Item], by
         row = {"name": settings.name, "settings": settings.model_dump(mode="json"), "guideline": newest, "open": True}
         number = connection.execute(queues.insert().values(row).returning(queues.c.id)).scalar_one()
         rows = [_row(number, place, by_key[key], settings) for place, key in enumerate(places(settings.seed, by_key))]
-        connection.execute(items.insert(), rows)
+        if rows:
+            connection.execute(items.insert(), rows)
         digest = digest_of([by_key[key].model_dump(mode="json") for key in sorted(by_key)])
         body = {"queue": settings.name, "settings": row["settings"], "items": len(rows), "digest": digest}
         append(connection, book.now(), "queue", by, body)
     return number
+
+
+def votes_wanted(settings: QueueSettings, item: Item) -> int:
+    """How many people vote on an item as work; nobody on gold."""
+    if item.gold is not None:
+        return 0
+    return wanted_votes(
+        settings.seed, item.key, settings.votes_per_item, settings.overlap_votes, settings.overlap_share
+    )
 
 
 def publish_guideline(book: Votebook, text: str, by: str = "") -> int:
@@ -188,16 +208,12 @@ def _of_prompt(row: Candidates, task: TaskKind) -> Iterator[Item]:
 
 
 def _row(queue: int, place: int, item: Item, settings: QueueSettings) -> dict[str, Any]:
-    wanted = wanted_votes(
-        settings.seed, item.key, settings.votes_per_item, settings.overlap_votes, settings.overlap_share
-    )
-    is_gold = item.gold is not None
     return {
         "queue_id": queue,
         "key": item.key,
         "place": place,
-        "arm": "gold" if is_gold else "random",
-        "target": 0 if is_gold else wanted,
+        "arm": arm_of(settings.seed, item.key, settings.uncertain_share) if item.gold is None else "gold",
+        "target": votes_wanted(settings, item),
         "taken": 0,
         "content": item.content.model_dump(mode="json"),
         "gold": item.gold,

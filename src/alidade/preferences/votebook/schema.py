@@ -141,6 +141,16 @@ leases = Table(
     Index(None, "person_id", "queue_id", "state"),
     Index(None, "state", "expires_at"),
 )
+# Where a person's talk stands: it began behind event `after`; `messages` were said in all, and `message` waits for answers.
+talks = Table(
+    "talks",
+    metadata,
+    Column("person_id", Integer, ForeignKey("people.id"), primary_key=True),
+    Column("queue_id", Integer, ForeignKey("queues.id"), primary_key=True),
+    Column("after", Integer, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+)
 # What was answered to a submission, by the key its sender chose: sent again, it is answered again and not done again.
 receipts = Table(
     "receipts",

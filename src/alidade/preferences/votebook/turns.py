@@ -1,4 +1,4 @@
-"""SQLite's writers, one at a time and several to a commit: to wait for the disk is most of what a write costs, and who waits together waits once.
+"""SQLite's writers, one at a time and several to a commit: waiting for the disk is most of what a write costs, and is done once for all.
 
 SQLite's own waiting is by polling, which starves some when many write.
 """
