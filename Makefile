@@ -10,7 +10,7 @@ ANNOTATORS_PEER := .venv-peer-annotators
 ANNOTATORS_PEER_READY := $(ANNOTATORS_PEER)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-labelling bench-annotators
+.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-labelling bench-annotators bench-arms
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -72,6 +72,9 @@ $(ANNOTATORS_PEER_READY): benchmarks/constraints-annotators-peer.txt
 
 bench-annotators: $(READY) $(ANNOTATORS_PEER_READY)  ## Measure the annotator model on planted truth beside crowd-kit (minutes)
 	$(BIN)/python -m benchmarks.annotators
+
+bench-arms: align  ## Measure what pairs chosen by a scorer, and more votes a pair, do for a reward model (an hour)
+	$(BIN)/python -m benchmarks.arms runs/tour
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+from benchmarks.labelling.line import Answered, Line
 
 CHOICES = ("left", "right", "tie")
 
@@ -34,47 +34,47 @@ async def work(base: str, people: Sequence[tuple[str, str]], seconds: float, thi
 
 
 async def _annotate(base: str, seen: Seen, name: str, token: str, until: float, think: tuple[float, float]) -> None:
-    """One person at one browser: a client each, as one with two hundred connections looks through all of them at every request."""
-    async with httpx.AsyncClient(base_url=base, timeout=10, trust_env=False, verify=False) as client:
-        await _work(client, seen, name, token, until, think)
+    """One person at one browser: a connection each."""
+    line = Line(base)
+    try:
+        await _work(line, seen, name, token, until, think)
+    finally:
+        line.close()
 
 
-async def _work(
-    client: httpx.AsyncClient, seen: Seen, name: str, token: str, until: float, think: tuple[float, float]
-) -> None:
+async def _work(line: Line, seen: Seen, name: str, token: str, until: float, think: tuple[float, float]) -> None:
     chance = random.Random(name)
     headers = {"Authorization": f"Bearer {token}"}
     await asyncio.sleep(chance.uniform(0, think[1]))
     number = 0
     while time.monotonic() < until:
-        asked = await _until_answered(client, seen, seen.next_seconds, "/api/v1/queues/load/next", headers, None)
-        if asked.status_code != 200:
+        asked = await _until_answered(line, seen, seen.next_seconds, "/api/v1/queues/load/next", headers, None)
+        if asked.status != 200:
             seen.finished += 1
             return
         await asyncio.sleep(chance.uniform(*think))
         key, number = f"{name}-{number}", number + 1
         sent = {"kind": "pick", "choice": chance.choice(CHOICES)}
         place = f"/api/v1/tasks/{asked.json()['id']}/answer"
-        told = await _until_answered(
-            client, seen, seen.answer_seconds, place, {**headers, "Idempotency-Key": key}, sent
-        )
-        if told.status_code == 200:
+        told = await _until_answered(line, seen, seen.answer_seconds, place, {**headers, "Idempotency-Key": key}, sent)
+        if told.status == 200:
             seen.acknowledged[name, key] = told.json()["seq"]
         else:
             seen.refused += 1
 
 
 async def _until_answered(
-    client: httpx.AsyncClient, seen: Seen, seconds: list[float], place: str, headers: dict[str, str], sent: Any
-) -> httpx.Response:
+    line: Line, seen: Seen, seconds: list[float], place: str, headers: dict[str, str], sent: Any
+) -> Answered:
     """The server's answer, however often it has to be asked; only the time of the request that was answered counts."""
     while True:
         began = time.monotonic()
         try:
-            response = await client.post(place, headers=headers, json=sent)
-        except httpx.TransportError:
+            answered = await line.post(place, headers, sent)
+        except (OSError, EOFError, TimeoutError):
             seen.failed += 1
+            line.close()
             await asyncio.sleep(0.3)
             continue
         seconds.append(time.monotonic() - began)
-        return response
+        return answered

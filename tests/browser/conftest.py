@@ -1,8 +1,11 @@
+"""A browser, a votebook, and a studio over it."""
+
 import shutil
 
 import pytest
 from playwright.sync_api import sync_playwright
 from tests.conftest import missing
+from tests.studio_server import studio
 
 from alidade.preferences.votebook import open_votebook
 
@@ -32,3 +35,9 @@ def book(tmp_path):
     book = open_votebook(tmp_path / "votes.db")
     yield book
     book.close()
+
+
+@pytest.fixture
+def address(book):
+    with studio(book) as address:
+        yield address

@@ -5,7 +5,6 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 from tests.in_browser import HOSTILE, PASSWORD, contrasts, enter, picture, press
-from tests.studio_server import studio
 
 from alidade.preferences.votebook.chain import verify
 from alidade.preferences.votebook.collect import collect
@@ -14,12 +13,6 @@ from alidade.preferences.votebook.queues import QueueSettings, add_queue, items_
 from alidade.records import Candidates, Completion, Conversation, Prompt
 
 PLAIN = {"overlap_share": 0.0, "gold_share": 0.0, "repeat_share": 0.0}
-
-
-@pytest.fixture
-def address(book):
-    with studio(book) as address:
-        yield address
 
 
 def candidates(

@@ -129,6 +129,7 @@ def test_the_pages_of_a_talk_fit_a_phone_and_have_contrast(browser, address, boo
 
     seems_right("queues")
     page.get_by_role("link", name="Start").tap()
+    expect(page.get_by_label("Your message")).to_be_visible()
     seems_right("begin")
     for number in range(3):
         page.get_by_label("Your message").fill("How do I make tea without a kettle? " * 3)

@@ -43,7 +43,7 @@ def test_both_questions_are_asked_of_as_many_people_and_votes(made):
         found = read_json(made[1][stage] / "summary.json")["values"]
         assert {one["name"]: one["people"] for one in found["models"]} == {**dict.fromkeys(groups, 6), "everyone": 12}
         assert 0 <= found["partings"][0]["agree"]["mean"] <= 1
-        assert found["partings"][0]["deals"] == 2
+        assert found["partings"][0]["by_chance"]["n"] == 2
 
 
 def test_the_report_has_a_section_for_them(made):

@@ -1,9 +1,14 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from benchmarks.annotators.__main__ import against_truth, million
 from benchmarks.annotators.simulation import published
+from benchmarks.arms.__main__ import over_seeds
+from benchmarks.arms.__main__ import right as right_share
+from benchmarks.arms.pool import Pairs
+from benchmarks.arms.scorers import linear, linear_ensemble
 from benchmarks.training import gradients
 from benchmarks.training.__main__ import Bench
 from benchmarks.training.process import tokens_of
@@ -134,3 +139,22 @@ def test_a_large_fit_says_whether_skill_tells_who_tosses_coins():
     found = million(20_000)
     assert found["skills_overlap"] is False
     assert found["skill"]["coins"] < 0.6 < found["skill"]["careful"]
+
+
+def test_a_linear_head_finds_what_was_planted_and_its_ensemble_differs_where_it_saw_little():
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(400, 3)) * [1, 1, 0.01]
+    left, right = np.arange(0, 400, 2), np.arange(1, 400, 2)
+    gap = (states[left] - states[right]) @ [4.0, -4.0, 0.0]
+    pairs = Pairs(left, right, left, gap)
+    members = linear_ensemble(states, pairs, (gap > 0).astype(float), rng)
+    assert right_share(pairs, (states[left] - states[right]) @ linear(states, pairs, (gap > 0).astype(float))) > 0.95
+    assert members.shape == (3, 8)
+    assert len(np.unique(members[0])) == 8
+
+
+def test_lifts_are_paired_by_seed():
+    rows = [{"random": 0.5, "margin": 0.6}, {"random": 0.7, "margin": 0.8}, {"random": 0.6, "margin": 0.7}]
+    found = over_seeds(rows)
+    assert found["margin - random"] == {"mean": 0.1, "half": 0.0, "n": 3}
+    assert found["random"]["half"] == pytest.approx(0.1 / 3**0.5 * 4.3027, abs=1e-4)

@@ -4,12 +4,17 @@ from math import sqrt
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from tests.unit.test_label_command import run
+from tests.unit.test_label_command import ROWS, run
+from tests.unit.test_votebook import PASSWORD, answer_all
 
 from alidade.preferences.acts import polls
 from alidade.preferences.agreement import agreement
 from alidade.preferences.budget import Design, outlook, plan_votes
 from alidade.preferences.crowd import Crowd, crowd_agreeing, crowd_of, crowd_seen, gaps_of
+from alidade.preferences.votebook import open_votebook
+from alidade.preferences.votebook.acts import Pick
+from alidade.preferences.votebook.people import invite, join
+from alidade.preferences.votebook.queues import QueueSettings, add_queue, items_of
 from alidade.records import Vote
 from alidade.store import write_rows
 
@@ -36,9 +41,8 @@ def as_votes(who, pair, side):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("ties", [0.0, 0.3])
-def test_as_many_labels_are_right_as_was_said(count, ties):
-    crowd, design = crowd_of(6, skill=0.75, ties=ties), Design(votes_per_item=count, overlap_share=0, **ALL_WORK)
+def test_as_many_labels_are_right_as_was_said(count):
+    crowd, design = crowd_of(6, skill=0.75), Design(votes_per_item=count, overlap_share=0, **ALL_WORK)
     _, pair, side, gap = drawn(np.random.default_rng(0), crowd, design, 40_000)
     majority = np.sign(np.bincount(pair, side, len(gap)))
     right = np.mean((1 + majority * np.sign(gap)) / 2)
@@ -174,6 +178,19 @@ def test_the_command_takes_people_from_votes(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["crowd"]["annotators"] == 7
     assert found["expected"]["skill"] == pytest.approx(0.8, abs=0.05)
+
+
+def test_the_command_reads_a_votebook_and_says_when_nobody_has_voted(tmp_path, capsys):
+    where = tmp_path / "votes.db"
+    book = open_votebook(where)
+    add_queue(book, QueueSettings(name="q", gold_share=0, repeat_share=0, votes_per_item=2), items_of(ROWS, "pair"))
+    assert run("label", "plan", "--votes", 900, "--from", where) == 2
+    assert "nobody has voted yet" in capsys.readouterr().err
+    for name in ("ada", "bob"):
+        answer_all(book, join(book, invite(book, "labeler"), name, PASSWORD), lambda task: Pick(choice="left"))
+    book.close()
+    assert run("label", "plan", "--votes", 900, "--from", where, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["crowd"]["annotators"] == 2
 
 
 @pytest.mark.parametrize(

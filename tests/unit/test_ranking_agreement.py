@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from alidade.preferences.acts import implied_votes
 from alidade.preferences.agreement import gold_accuracy
 from alidade.preferences.ranking_agreement import ranking_agreements, tau_b
-from alidade.preferences.tally import Pair
+from alidade.preferences.tally import Pair, implied_votes
 from alidade.records import RankingVote
 
 

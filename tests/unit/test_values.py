@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from tests.simulated_votes import answers, cast
 
@@ -6,6 +8,8 @@ from alidade.preferences.values import (
     EVERYONE,
     Leads,
     Pair,
+    as_far_by_chance,
+    as_low_by_chance,
     electorates,
     flatters,
     pairs_of,
@@ -34,6 +38,7 @@ def test_dealing_out_again_keeps_the_people_and_the_sizes_of_groups():
         people = [{vote.annotator for vote in one.votes} for one in deal.values()]
         assert [one.people for one in deal.values()] == [6, 6]
         assert not people[0] & people[1]
+        assert {sum(GROUPS[name]["taste"] == "long" for name in inside) for inside in people} == {3}
     assert len({frozenset(vote.annotator for vote in deal["long"].votes) for deal in found.deals}) > 1
     assert found == electorates(VOTES, GROUPS, "taste", deals=3, seed=0)
 
@@ -55,22 +60,32 @@ def held_against_chance(opposed, dealt):
     return values("q", found, PAIRS, leads)
 
 
-def test_groups_that_part_more_than_any_deal_are_found_and_shown():
-    (parting,) = held_against_chance(30, [3, 6, 4]).partings
+def test_groups_that_part_more_than_people_at_random_are_found_and_shown():
+    (parting,) = held_against_chance(30, [3, 6, 4, 5]).partings
     assert parting.agree.mean == 0.5
-    assert parting.is_found
+    assert parting.p_adjusted < 0.05
     assert len(parting.examples) == 5
     assert all(split.one_prefers_left for split in parting.examples)
+    (length,) = parting.gaps
+    assert (length.trait, length.gap.mean) == ("length", 0.5)
+    assert length.p_adjusted < 0.05
 
 
-@pytest.mark.parametrize(("opposed", "dealt"), [(5, [5, 6, 4]), (12, [3, 20, 3]), (5, [4, 4, 4])])
+@pytest.mark.parametrize(("opposed", "dealt"), [(5, [5, 6, 4]), (12, [3, 20, 3]), (2, [4, 4, 5])])
 def test_groups_that_part_no_more_than_people_at_random_are_not_found(opposed, dealt):
     (parting,) = held_against_chance(opposed, dealt).partings
-    assert not parting.is_found
+    assert parting.p_adjusted > 0.05
+
+
+def test_of_random_values_as_many_are_called_unlikely_as_should_be():
+    draw = random.Random(0)
+    rows = [[draw.gauss(0, 0.02) for _ in range(6)] for _ in range(4000)]
+    assert 0.04 < sum(as_low_by_chance(first, rest) < 0.05 for first, *rest in rows) / len(rows) < 0.06
+    assert 0.04 < sum(as_far_by_chance(first, rest) < 0.05 for first, *rest in rows) / len(rows) < 0.06
 
 
 def test_what_a_model_likes_is_told_by_the_pairs_that_differ():
-    found = {one.name: one.likes for one in held_against_chance(15, [3]).models}
+    found = {one.name: one.likes for one in held_against_chance(15, [3, 4]).models}
     assert set(found) == {"x", "y", EVERYONE}
     assert set(found["x"]) == {"length"}
     assert (found["x"]["length"].mean, found["y"]["length"].mean) == (1.0, 0.75)

@@ -232,6 +232,14 @@ def test_gold_and_repeats_measure_people_and_are_no_labels(book):
     assert len(place) == 75
 
 
+def test_a_correction_that_was_asked_for_again_is_no_second_demonstration():
+    book = open_votebook()
+    queue(book, candidates(40), task="edit", repeat_share=0.3)
+    given = answer_all(book, person(book), lambda _: Edit(text="better"))
+    assert len(given) > 40
+    assert len(collect(book, "q").demonstrations) == 40
+
+
 def test_other_tasks_become_rankings_votes_in_attributes_and_demonstrations():
     for task, act, size in (
         ("ranking", Order(ranks=(1, 0, 1)), 3),

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 ANNOTATORS, SKILL = 6, 0.8
 ASSUMED = (
     "Assumed: everybody is equally careful and leans to no side; gaps between answers are normal around 0; gold pairs lie a typical gap "
-    "apart, and are no labels, nor are the 5 % of the tasks that are hidden repeats. `labels right` goes by most votes. `teaches like` "
-    "counts votes on pairs of their own for a learner who foresees nothing of a pair; for one who foresees all, every vote counts. "
-    "Agreement and alpha leave ties out. +- are half-widths of 95 % intervals, `skill +-` of one annotator's."
+    "apart, and are no labels, nor are the 5 % of the tasks that are hidden repeats; a tie is what its pair is, and tells nothing of "
+    "people. All columns leave ties out. `labels right` goes by most votes. `teaches like` counts votes on pairs of their own for a "
+    "learner who foresees nothing of a pair; for one who foresees all, every vote counts. +- are half-widths of 95 % intervals, `skill +-` "
+    "of one annotator's."
 )
 
 
@@ -75,20 +76,20 @@ def _crowd(seen: str, annotators: int | None, skill: float | None, agreement: fl
 
 
 def _votes(where: str) -> list[Vote]:
-    """All votes between two answers, of an export's folder or of a votebook's queues."""
+    """All votes between two answers, those that rankings imply too, of an export's folder or of a votebook's queues."""
+    from alidade.preferences.collected import votes_in
+    from alidade.preferences.tally import implied_votes
     from alidade.preferences.votebook.collect import collect
     from alidade.preferences.votebook.queues import queues_in
-    from alidade.records import Vote
-    from alidade.store import read_rows
 
-    rows = Path(where) / "rows.jsonl"
-    if rows.exists():
-        votes = read_rows(rows, Vote)
+    if (Path(where) / "rows.jsonl").exists():
+        found = [votes_in(Path(where))]
     else:
         with terminal.opened(book_at(where, must_exist=True)) as book:
-            votes = [vote for name in queues_in(book) for vote in collect(book, name).votes]
+            found = [collect(book, name) for name in queues_in(book)]
+    votes = [vote for one in found for vote in (*one.votes, *implied_votes(one.rankings))]
     if not votes:
-        raise DataError("nobody has voted on a pair yet", where=where, hint="leave --from out, and say --skill")
+        raise DataError("nobody has voted yet", where=where, hint="leave --from out, and say --skill")
     return votes
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
 from typing import NamedTuple, TypeVar
 
-from alidade.preferences.tally import Pair, pair_of
+from alidade.preferences.tally import Pair, implied_votes, pair_of
 from alidade.records import Act, Choice, RankingVote, Vote
 
 A = TypeVar("A", bound=Act)
@@ -81,22 +80,6 @@ def by_annotator(acts: Iterable[A]) -> dict[str, list[A]]:
     for act in acts:
         found.setdefault(act.annotator, []).append(act)
     return dict(sorted(found.items()))
-
-
-def implied_votes(rankings: Iterable[RankingVote]) -> list[Vote]:
-    """A vote for each two answers that a ranking puts in order; tied ones need not be equal: of the rest of a best-of nothing was said."""
-    return [
-        Vote(
-            **ranking.model_dump(exclude={"id", "shown", "ranks", "seconds"}),
-            id=f"{ranking.id}.{ranking.shown[one]}-{ranking.shown[other]}",
-            left=ranking.shown[one],
-            right=ranking.shown[other],
-            choice="left" if ranking.ranks[one] < ranking.ranks[other] else "right",
-        )
-        for ranking in rankings
-        for one, other in combinations(range(len(ranking.shown)), 2)
-        if ranking.ranks[one] != ranking.ranks[other]
-    ]
 
 
 def as_votes(acts: Iterable[Vote | RankingVote]) -> list[Vote]:

@@ -1,8 +1,8 @@
 """Who voted, and how far to believe them: a probability for each pair, from annotators of different reliability.
 
 The answers' utilities and the annotators' traits (`pairwise.py`, `orders.py`) are fitted together: the most probable ones, under priors
-that draw whatever few votes speak of to the middle of the pool (`posterior.py`). How sure they are is read off the votes' information
-(`uncertainty.py`).
+that draw whatever few votes speak of to the middle of the pool (`posterior.py`), how far answers lie apart being found first
+(`spread.py`). How sure they are is read off the votes' information (`uncertainty.py`), and labels from the votes themselves (`gaps.py`).
 """
 
 from __future__ import annotations

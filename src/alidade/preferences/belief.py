@@ -12,7 +12,7 @@ import numpy as np
 from alidade.errors import DataError
 from alidade.preferences.annotators import AnnotatorModel, fit_annotators
 from alidade.preferences.ballots import LEFT, RIGHT, TIE, Ballots, Orders
-from alidade.preferences.tally import Pair, pair_of, votes_implied
+from alidade.preferences.tally import Pair, implied_votes, pair_of
 from alidade.records import Choice, Estimate, RankingVote, Record, Vote
 
 OUTCOMES: Mapping[Choice, int] = {"left": LEFT, "right": RIGHT, "tie": TIE}
@@ -62,7 +62,7 @@ def believe(
     Raises:
         DataError: when there are no votes, one compares an answer with itself, or one is about an answer without a score.
     """
-    asked = [*votes, *(vote for ranking in rankings if len(ranking.shown) == 2 for vote in votes_implied(ranking))]
+    asked = [*votes, *implied_votes(ranking for ranking in rankings if len(ranking.shown) == 2)]
     longer = [ranking for ranking in rankings if len(ranking.shown) > 2 and len(set(ranking.ranks)) > 1]
     for vote in asked:
         if vote.left == vote.right:

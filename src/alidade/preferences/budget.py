@@ -1,7 +1,8 @@
 """How to spend a budget of votes: on how many pairs, with how much overlap and how much gold, and what each choice is good for.
 
 From what a crowd is (`crowd.py`) follow how often labels are right, how far agreement is known, and what votes tell of the people who
-gave them; all is exact but for intervals, which are those of many votes.
+gave them; all is exact but for intervals, which are those of many votes. A tie says nothing of people, and of a pair what it is: labels
+and what they teach are reckoned as if there were none.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ class Design(Record):
 class Outlook(Record):
     """What a design leads to with the `votes` that it takes; half-widths are of 95 % intervals, and None where nothing is measured.
 
-    `labels_right` is the share of pairs whose better answer most votes are for, an even split being half right. `teaches_like` is the
-    number of votes, on pairs of their own, that teach as much where nothing of a pair's gap is foreseen. `gold_items` is how many known
-    answers are needed, since nobody is shown one twice. `agreement` and `alpha` leave ties out; `skill` is one annotator's.
+    `labels_right` is the share of pairs, but for ties, whose better answer most votes are for, an even split being half right.
+    `teaches_like` is the number of votes, on pairs of their own, that teach as much where nothing of a pair's gap is foreseen.
+    `gold_items` is how many known answers are needed, since nobody is shown one twice. `agreement` and `alpha` leave ties out; `skill`
+    is one annotator's.
     """
 
     design: Design
@@ -144,28 +146,18 @@ class _Votes:
         """P(0, 1, ... of the decided votes are for the left) at each of the gaps: [gaps, decided + 1]."""
         return binom.pmf(np.arange(decided + 1), decided, self._leans[:, None])
 
-    def over(self, decided: int, value: Callable[[Array], Array]) -> float:
-        """The mean of what `value` makes of how many of the decided votes are for the left."""
-        _, shares = gaps_of(self.crowd.spread)
-        return float(shares @ self._left(decided) @ value(np.arange(decided + 1)))
-
     def right(self, votes: int) -> float:
         """How often most of the votes are for the better answer, an even split being half right."""
         gaps, shares = gaps_of(self.crowd.spread)
-
-        def right(decided: int) -> float:
-            side = np.sign(2 * np.arange(decided + 1) - decided)
-            return float(shares @ (1 + np.sign(gaps) * (self._left(decided) @ side))) / 2
-
-        return self._over_decided(votes, right)
+        side = np.sign(2 * np.arange(votes + 1) - votes)
+        return float(shares @ (1 + np.sign(gaps) * (self._left(votes) @ side))) / 2
 
     def teaches(self, votes: int) -> float:
         """As how many votes on pairs of their own.
 
         Source: Kish 1965, Survey Sampling, section 5.4; Moulton 1986, Random group effects and the precision of regression estimates.
         """
-        together = self._over_decided(votes, lambda count: count / (1 + (count - 1) * self.crowd.correlation))
-        return together / (1 - self.crowd.ties)
+        return votes / (1 + (votes - 1) * self.crowd.correlation)
 
     @property
     def told_by_gold(self) -> float:
@@ -191,14 +183,14 @@ class _Votes:
     def disagreement(self, votes: int, weight: Callable[[int], float]) -> tuple[float, float]:
         """Of the pairs of people on one pair, weighted: how many, and the variance of how many of them differ beyond the usual."""
         usual, count, variance = 1 - self.crowd.agreement, 0.0, 0.0
+        _, shares = gaps_of(self.crowd.spread)
         for decided, chance in enumerate(self._decided(votes)):
             if decided > 1:
                 each, among = weight(decided), comb(decided, 2)
                 count += chance * each * among
-                beyond = self.over(
-                    decided, lambda left, all_=decided, of=among: (left * (all_ - left) - usual * of) ** 2
-                )
-                variance += chance * each**2 * beyond
+                left = np.arange(decided + 1)
+                beyond = (left * (decided - left) - usual * among) ** 2
+                variance += chance * each**2 * float(shares @ self._left(decided) @ beyond)
         return count, variance
 
 

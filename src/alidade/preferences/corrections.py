@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from alidade.records import Candidates, Demonstration, Estimate, Record
+from alidade.records import Candidates, Conversation, Demonstration, Estimate, Record
 from alidade.stats import clustered_proportion, mean_estimate
 
 
@@ -26,21 +26,25 @@ def corrections(demonstrations: Sequence[Demonstration], candidates: Sequence[Ca
     if not demonstrations:
         return None
     shown = {
-        row.prompt.conversation: answer.text
+        _key(row.prompt.conversation): answer.text
         for row in candidates
         for answer in reversed(row.answers)
         if not answer.error
     }
-    known = [row for row in demonstrations if row.prompt in shown]
-    prompts = [row.prompt.model_dump_json() for row in known]
-    unchanged = [row.answer == shown[row.prompt] for row in known]
-    kept = [_in_common(shown[row.prompt], row.answer) for row in known]
+    known = [(prompt, row.answer) for row in demonstrations if (prompt := _key(row.prompt)) in shown]
+    prompts = [prompt for prompt, _ in known]
+    unchanged = [answer == shown[prompt] for prompt, answer in known]
+    kept = [_in_common(shown[prompt], answer) for prompt, answer in known]
     return Corrections(
         answers=len(demonstrations),
-        prompts=len({row.prompt.model_dump_json() for row in demonstrations}),
+        prompts=len({_key(row.prompt) for row in demonstrations}),
         unchanged=clustered_proportion(unchanged, prompts) if known else None,
         kept=mean_estimate(kept, prompts) if known else None,
     )
+
+
+def _key(prompt: Conversation) -> str:
+    return prompt.model_dump_json()
 
 
 def _in_common(before: str, after: str) -> float:

@@ -38,7 +38,7 @@ def chance_left_is_better(posterior: Posterior, flat: Array, certain: Matrix, as
     own = [_Own.of(votes, flat, pairs, precision) for votes in posterior.votes]
     told = sum((one.told for one in own), np.zeros(len(mean)))
     slope = sum((one.slope for one in own), np.zeros(len(mean)))
-    # Never surer than before any vote was counted in.
+    # Never less sure than before any vote.
     without = np.maximum(precision - told, 0.5 / posterior.spread**2)
     middle = mean - slope / without
     gaps = middle[:, None] + DEVIATIONS / np.sqrt(without)[:, None]

@@ -58,17 +58,6 @@ def members(
     return {group: names for group, names in sorted(found.items()) if len(names) >= least}
 
 
-def as_if_only(
-    votes: Sequence[Vote], groups: Groups, question: str, *, least: int = LEAST_PEOPLE
-) -> dict[str, list[Vote]]:
-    """The votes of each group as if nobody else had voted, to be tallied and learned from apart.
-
-    A group with fewer than `least` annotators among these votes is left out.
-    """
-    shown = members((vote.annotator for vote in votes), groups, question, least=least)
-    return {group: [vote for vote in votes if vote.annotator in set(names)] for group, names in shown.items()}
-
-
 @dataclass(frozen=True)
 class _Table:
     """First votes as columns: who, on which pair, and whether for the answer of the lower number (a tie is one half)."""

@@ -44,7 +44,7 @@ class Expected:
 
 # The pool's sharpness is the unit of utility: its middle is 1 by definition.
 EXPECTED = {
-    "attention": Expected(2.0, 1.0, 1.0),
+    "attention": Expected(0.0, 0.0, 0.3),
     "sharpness": Expected(0.0, 0.0, 0.5),
     "offset": Expected(0.0, 1.0, 0.5),
     "side": Expected(0.0, 1.0, 1.0),
@@ -226,7 +226,12 @@ class Posterior:
 
     @cached_property
     def _prior(self) -> tuple[Matrix, Array]:
-        return _prior(self.layout, self.layout.size <= DENSE)
+        matrix, expected = _prior(self.layout, self.layout.size <= DENSE)
+        seems = expected.copy()
+        # The rows of attention come right behind those of the pool.
+        rows = slice(len(POOLED), len(POOLED) + self.layout.annotators)
+        seems[rows] += logit(self.care) / EXPECTED["attention"].spread
+        return matrix, seems
 
 
 def _diagonal(values: Array) -> csr_array:

@@ -12,6 +12,7 @@ REMEMBERED = 20
 STEPS = 10
 ENOUGH = 1e-4  # of the gain that the slope promises
 SHORTEST = 2.0**-20
+LONGEST = 8.0  # that any number moves in a step: all are log-odds or logs, and where votes say little a curvature promises the moon
 
 
 def highest(
@@ -27,13 +28,17 @@ def highest(
     past: deque[tuple[Array, Array, float]] = deque(maxlen=REMEMBERED)
     for _ in range(STEPS):
         step = _step(slopes, past, spread_by)
+        step *= min(1.0, LONGEST / max(float(np.abs(step).max()), LONGEST))
         promised = float(slopes @ step)
         if promised / 2 < precise:
             break
         length = 1.0
         further, (higher, after) = place + step, at(place + step)
-        while higher < value + ENOUGH * length * promised and length > SHORTEST:
+        # What overflows is no number, and not high enough either.
+        while not higher >= value + ENOUGH * length * promised:
             length /= 2
+            if length < SHORTEST:
+                return place
             further = place + length * step
             higher, after = at(further)
         moved, bent = further - place, slopes - after

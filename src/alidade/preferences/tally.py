@@ -7,7 +7,7 @@ can be what an annotator model makes of the votes (`belief.py`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, NamedTuple
@@ -71,17 +71,19 @@ def tally(
     return Tallied(comparisons, dict(sorted(dropped.items())), len(votes))
 
 
-def votes_implied(ranking: RankingVote) -> list[Vote]:
-    """A ranking as a vote on each of its pairs. Of more than two answers, those that share the last place were not told apart."""
+def implied_votes(rankings: Iterable[RankingVote]) -> list[Vote]:
+    """Rankings as votes on each of their pairs. Of more than two answers, those that share the last place were not told apart."""
+    return [vote for ranking in rankings for vote in _implied(ranking)]
+
+
+def _implied(ranking: RankingVote) -> Iterator[Vote]:
     ranks, last = dict(zip(ranking.shown, ranking.ranks, strict=True)), max(ranking.ranks)
-    about = ranking.model_dump(exclude={"shown", "ranks", "id"})
-    found = []
+    about = ranking.model_dump(exclude={"shown", "ranks", "id", "seconds"})
     for left, right in combinations(ranking.shown, 2):
         if len(ranks) > 2 and ranks[left] == ranks[right] == last:
             continue
         choice: Choice = "tie" if ranks[left] == ranks[right] else "left" if ranks[left] < ranks[right] else "right"
-        found.append(Vote(id=f"{ranking.id}/{left}-{right}", left=left, right=right, choice=choice, **about))
-    return found
+        yield Vote(id=f"{ranking.id}/{left}-{right}", left=left, right=right, choice=choice, **about)
 
 
 def pair_of(vote: Vote) -> Pair:

@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import log2
-from statistics import fmean
-
-import numpy as np
+from math import log2, sqrt
+from random import Random
+from statistics import fmean, stdev
 
 from alidade.errors import DataError
 from alidade.preferences.contrasts import is_formatted
@@ -22,7 +21,7 @@ from alidade.preferences.groups import LEAST_PEOPLE, Groups, members
 from alidade.preferences.slices import OPENING, refuses
 from alidade.records import Candidates, Estimate, Record, Vote
 from alidade.seeds import generator
-from alidade.stats import clustered_proportion, mean_estimate, paired_difference
+from alidade.stats import clustered_proportion, holm, mean_estimate
 
 EVERYONE = "everyone"
 EXAMPLES = 5
@@ -87,26 +86,33 @@ class Split(Record):
     by: float
 
 
+class Gap(Record):
+    """How much oftener the first of two models prefers the answer with more of a trait: points of pairs, clustered by prompt.
+
+    `p` says how likely so large a gap is between models of people dealt out at random, `p_adjusted` with all tests of the question.
+    """
+
+    trait: str
+    gap: Estimate
+    p: float
+    p_adjusted: float = 1.0
+
+
 class Parting(Record):
     """How often the models of two groups prefer the same answer, and how often as many people at random do.
 
-    `by_chance` is the mean over all deals, `beyond` what is left of the agreement after it (below 0 the groups part); `lower` counts the
-    deals whose two models agree more than those of the groups.
+    `agree` is clustered by prompt; `by_chance` is the mean of the deals, from the least to the most of them. `p` says how likely so little
+    agreement is in another deal, `p_adjusted` with all tests of the question.
     """
 
     one: str
     other: str
     agree: Estimate
     by_chance: Estimate
-    beyond: Estimate
-    lower: int
-    deals: int
+    p: float
+    p_adjusted: float = 1.0
+    gaps: tuple[Gap, ...]
     examples: tuple[Split, ...]
-
-    @property
-    def is_found(self) -> bool:
-        """Whether the groups part more than chance explains: beyond the interval, and more than in any deal."""
-        return self.beyond.high < 0 and self.lower == self.deals
 
 
 class Values(Record):
@@ -138,7 +144,7 @@ def electorates(votes: Sequence[Vote], groups: Groups, question: str, *, deals: 
             hint="groups.json says what annotators said of themselves: {ANNOTATOR: {QUESTION: GROUP}}",
         )
     names = sorted(name for people in inside.values() for name in people)
-    dealt = [_dealt(inside, generator(seed, "deal", str(number)).sample(names, len(names))) for number in range(deals)]
+    dealt = [_dealt(inside, generator(seed, "deal", str(number))) for number in range(deals)]
     by_name: dict[str, list[Vote]] = {name: [] for name in names}
     for vote in votes:
         if vote.annotator in by_name:
@@ -159,9 +165,17 @@ def electorates(votes: Sequence[Vote], groups: Groups, question: str, *, deals: 
     )
 
 
-def _dealt(inside: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, Sequence[str]]:
-    """The people in a drawn order, cut into groups of the sizes that there are."""
-    left = iter(names)
+def _dealt(inside: Mapping[str, Sequence[str]], draw: Random) -> dict[str, Sequence[str]]:
+    """The people in a drawn order, cut into groups of the sizes that there are.
+
+    The order mixes the groups evenly, so that no deal has much of the difference that it is held against.
+    """
+    mixed = [
+        ((place + draw.random()) / len(people), name)
+        for people in inside.values()
+        for place, name in enumerate(draw.sample(people, len(people)))
+    ]
+    left = iter([name for _, name in sorted(mixed)])
     return {group: [next(left) for _ in people] for group, people in inside.items()}
 
 
@@ -183,29 +197,10 @@ class Leads:
     deals: Sequence[Mapping[str, Sequence[float]]]
 
 
-def values(question: str, found: Electorates, pairs: Sequence[Pair], leads: Leads, *, seed: int = 0) -> Values:
+def values(question: str, found: Electorates, pairs: Sequence[Pair], leads: Leads) -> Values:
     """How often the models of any two groups part, beside chance, and what each likes."""
-    sides = {group: np.sign(ahead) for group, ahead in leads.groups.items()}
-    dealt = [{group: np.sign(ahead) for group, ahead in deal.items()} for deal in leads.deals]
     prompts = [pair.prompt_id for pair in pairs]
-    partings = []
-    for one, other in combinations(sides, 2):
-        agree = sides[one] == sides[other]
-        chance = np.array([deal[one] == deal[other] for deal in dealt])
-        partings.append(
-            Parting(
-                one=one,
-                other=other,
-                agree=clustered_proportion(agree.tolist(), prompts),
-                by_chance=mean_estimate(chance.mean(axis=0).tolist(), prompts, seed=seed),
-                beyond=paired_difference(
-                    chance.mean(axis=0).tolist(), agree.astype(float).tolist(), prompts, seed=seed
-                ),
-                lower=int((chance.mean(axis=1) > agree.mean()).sum()),
-                deals=len(dealt),
-                examples=_examples(pairs, leads.groups[one], leads.groups[other]),
-            )
-        )
+    partings = _corrected([_parting(pairs, leads, *both) for both in combinations(leads.groups, 2)])
     models = {**leads.groups, EVERYONE: leads.everyone}
     people = {**{group: one.people for group, one in found.groups.items()}, EVERYONE: found.everyone.people}
     return Values(
@@ -215,7 +210,80 @@ def values(question: str, found: Electorates, pairs: Sequence[Pair], leads: Lead
         prompts=len(set(prompts)),
         models=tuple(Likes(name=name, people=people[name], likes=likes(pairs, own)) for name, own in models.items()),
         likes_by_chance=_range([likes(pairs, ahead) for deal in leads.deals for ahead in deal.values()]),
-        partings=tuple(partings),
+        partings=partings,
+    )
+
+
+def _parting(pairs: Sequence[Pair], leads: Leads, one: str, other: str) -> Parting:
+    agree = _same(leads.groups, one, other)
+    dealt = [fmean(_same(deal, one, other)) for deal in leads.deals]
+    return Parting(
+        one=one,
+        other=other,
+        agree=clustered_proportion(agree, [pair.prompt_id for pair in pairs]),
+        by_chance=Estimate(mean=fmean(dealt), low=min(dealt), high=max(dealt), n=len(dealt)),
+        p=as_low_by_chance(fmean(agree), dealt),
+        gaps=tuple(gap for trait in TRAITS if (gap := _gap(pairs, leads, (one, other), trait)) is not None),
+        examples=_examples(pairs, leads.groups[one], leads.groups[other]),
+    )
+
+
+def _same(leads: Mapping[str, Sequence[float]], one: str, other: str) -> list[bool]:
+    return [(first > 0) == (second > 0) for first, second in zip(leads[one], leads[other], strict=True)]
+
+
+def _gap(pairs: Sequence[Pair], leads: Leads, names: tuple[str, str], trait: str) -> Gap | None:
+    told = [place for place, pair in enumerate(pairs) if TRAITS[trait](pair.left) != TRAITS[trait](pair.right)]
+    if not told:
+        return None
+
+    def gaps(of: Mapping[str, Sequence[float]]) -> list[float]:
+        one, other = (_prefers_more(pairs, of[name], trait) for name in names)
+        return [float(one[place]) - float(other[place]) for place in told]
+
+    found, dealt = gaps(leads.groups), [fmean(gaps(deal)) for deal in leads.deals]
+    gap = mean_estimate(found, [pairs[place].prompt_id for place in told])
+    return Gap(trait=trait, gap=gap, p=as_far_by_chance(gap.mean, dealt))
+
+
+def _prefers_more(pairs: Sequence[Pair], leads: Sequence[float], trait: str) -> list[bool]:
+    of = TRAITS[trait]
+    return [(of(pair.left) > of(pair.right)) == (ahead > 0) for pair, ahead in zip(pairs, leads, strict=True)]
+
+
+def as_low_by_chance(found: float, dealt: Sequence[float]) -> float:
+    """How likely one more value from where `dealt` came from is as low as `found`.
+
+    Source: W. Q. Meeker, G. J. Hahn, L. A. Escobar 2017, Statistical Intervals, 2nd edition, section 4.7: of normal values, (found - mean)
+        / (s sqrt(1 + 1/n)) has Student's t of n - 1 degrees of freedom.
+    """
+    spread = stdev(dealt) * sqrt(1 + 1 / len(dealt))
+    return _student_share((found - fmean(dealt)) / spread, len(dealt) - 1) if spread else float(found >= fmean(dealt))
+
+
+def as_far_by_chance(found: float, dealt: Sequence[float]) -> float:
+    """How likely one more value from where `dealt` came from is as far from 0, their mean: over their root mean square it is t of n."""
+    spread = sqrt(fmean(one * one for one in dealt))
+    return 2 * _student_share(-abs(found) / spread, len(dealt)) if spread else float(found == 0)
+
+
+def _student_share(value: float, degrees: int) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(degrees, value))
+
+
+def _corrected(partings: Sequence[Parting]) -> tuple[Parting, ...]:
+    """All tests of the question are one family."""
+    family = iter(holm([p for one in partings for p in (one.p, *(gap.p for gap in one.gaps))]))
+    return tuple(
+        one.model_copy(
+            update={
+                "p_adjusted": next(family),
+                "gaps": tuple(gap.model_copy(update={"p_adjusted": next(family)}) for gap in one.gaps),
+            }
+        )
+        for one in partings
     )
 
 
@@ -223,13 +291,12 @@ def likes(pairs: Sequence[Pair], leads: Sequence[float]) -> dict[str, Estimate]:
     """How often the answer with more of a trait is preferred, of pairs that differ in it."""
     found = {}
     for trait, of in TRAITS.items():
-        told = [
-            ((of(pair.left) > of(pair.right)) == (ahead > 0), pair.prompt_id)
-            for pair, ahead in zip(pairs, leads, strict=True)
-            if of(pair.left) != of(pair.right)
-        ]
+        more = _prefers_more(pairs, leads, trait)
+        told = [place for place, pair in enumerate(pairs) if of(pair.left) != of(pair.right)]
         if told:
-            found[trait] = clustered_proportion([more for more, _ in told], [prompt for _, prompt in told])
+            found[trait] = clustered_proportion(
+                [more[place] for place in told], [pairs[place].prompt_id for place in told]
+            )
     return found
 
 

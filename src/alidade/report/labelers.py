@@ -15,7 +15,6 @@ from alidade.preferences.acts import (
     as_votes,
     by_annotator,
     first_votes,
-    implied_votes,
     in_order,
     item_of,
     polls,
@@ -40,6 +39,7 @@ from alidade.preferences.labelled import Labelled
 from alidade.preferences.pace import Fatigue, Speed, fatigue, speed
 from alidade.preferences.ranking_agreement import RankingAgreement, ranking_agreements
 from alidade.preferences.sensitivity import Sensitivities, sensitivities
+from alidade.preferences.tally import implied_votes
 from alidade.preferences.taste import Taste, reliable, taste
 from alidade.records import Candidates, Estimate, RankingVote, Record, Vote
 from alidade.report.words import visible
@@ -51,7 +51,7 @@ MODELLED = ("attention", "skill", "side_bias")
 
 
 class Voted(Record):
-    """What there is: acts of each kind, those who gave them, what about, and the share of ties among votes, clustered by annotator.
+    """What there is: acts of each kind, who gave them, what about, and the pool's share of ties (clustered by annotator) and side bias.
 
     `checks` and `repeats` count acts that only measure people; `pairs` those that votes are about or rankings put in order.
     """
@@ -64,6 +64,7 @@ class Voted(Record):
     prompts: int
     pairs: int
     ties: Estimate | None
+    side_bias: Estimate | None
     skipped: Mapping[str, int]
 
 
@@ -94,6 +95,13 @@ class Shown(Record):
     right: str
 
 
+class Pace(Record):
+    """How votes go with the place in the session and with the time they took, where that is known."""
+
+    fatigue: Fatigue | None
+    speed: Speed | None
+
+
 class LabelersReport(Record):
     """Everything the page shows; `examples` holds the texts of contested pairs by `prompt_id/left-right`."""
 
@@ -104,11 +112,9 @@ class LabelersReport(Record):
     repeats: Repeats
     gold: GoldAccuracy
     corrections: Corrections | None
-    pool_side_bias: Estimate | None
     labelers: tuple[Labeler, ...]
     drift: Drift
-    fatigue: Fatigue | None
-    speed: Speed | None
+    pace: Pace
     sensitivity: Sensitivities
     taste: Taste
     examples: Mapping[str, Shown]
@@ -131,22 +137,20 @@ def labelers_report(labelled: Labelled, candidates: Sequence[Candidates], *, see
     again = [*pairs, *as_votes(labelled.repeats)]
     seen = contrasts(candidates, [*again, *checked])
     trusted = reliable([*again, *checked], gold)
-    split, pace = taste(pairs, seen, trusted), speed(votes)
+    split, pace = taste(pairs, seen, trusted), Pace(fatigue=fatigue(votes), speed=speed(votes))
     right = gold_accuracy([*votes, *labelled.rankings, *labelled.checks], gold)
     self_agreement, voters = repeats(again), _voters(labelled)
     return LabelersReport(
         seed=seed,
-        voted=_voted(labelled, pairs),
+        voted=_voted(labelled, pairs, voters),
         agreement=agreements(votes, seed=seed),
         rankings=ranking_agreements(labelled.rankings, seed=seed),
         repeats=self_agreement,
         gold=right,
         corrections=corrections(labelled.demonstrations, candidates),
-        pool_side_bias=voters.pool_side_bias if voters else None,
-        labelers=_labelers(labelled, voters, right, self_agreement, pace),
+        labelers=_labelers(labelled, voters, right, self_agreement, pace.speed),
         drift=drift([*votes, *(act for act in labelled.checks if isinstance(act, Vote))], gold),
-        fatigue=fatigue(votes),
-        speed=pace,
+        pace=pace,
         sensitivity=sensitivities(pairs, seen),
         taste=split,
         examples=_examples(split, candidates),
@@ -180,7 +184,7 @@ def _voters(labelled: Labelled) -> Voters | None:
     return believe(labelled.votes, told).voters if labelled.votes or told else None
 
 
-def _voted(labelled: Labelled, pairs: Sequence[Vote]) -> Voted:
+def _voted(labelled: Labelled, pairs: Sequence[Vote], voters: Voters | None) -> Voted:
     acts = [*labelled.votes, *labelled.rankings]
     ties = [vote.choice == "tie" for vote in labelled.votes]
     return Voted(
@@ -192,6 +196,7 @@ def _voted(labelled: Labelled, pairs: Sequence[Vote]) -> Voted:
         prompts=len({act.prompt_id for act in acts}),
         pairs=len({item_of(vote).pair for vote in pairs}),
         ties=clustered_proportion(ties, [vote.annotator for vote in labelled.votes]) if ties else None,
+        side_bias=voters.pool_side_bias if voters else None,
         skipped=labelled.skipped,
     )
 

@@ -68,7 +68,7 @@ def shown(report: LabelersReport) -> dict[str, Any]:
         "charts": [(_chart(one), _said(one)) for one in report.drift.charts if one.alarm],
         "cusum": {"odds": ODDS_RATIO, "run_length": RUN_LENGTH, "start": START, "threshold": THRESHOLD},
         "pace": _pace(report),
-        "trend": _odds(report.fatigue.trend) if report.fatigue and report.fatigue.trend else "",
+        "trend": _odds(fatigue.trend) if (fatigue := report.pace.fatigue) and fatigue.trend else "",
         "leans": _leans(report.sensitivity.every),
         "own_leans": _leans(report.sensitivity.annotators),
         "least": {
@@ -132,7 +132,7 @@ def _agreement(report: LabelersReport) -> list[Panel]:
             [("same sides", report.repeats.straight), ("sides swapped", report.repeats.mirrored)],
         ),
         _panel("Right on gold", "", [("all", report.gold.every)]),
-        _panel("Side bias of the pool", "0: none", [("all", report.pool_side_bias)], share=False),
+        _panel("Side bias of the pool", "0: none", [("all", report.voted.side_bias)], share=False),
     )
 
 
@@ -228,7 +228,7 @@ def _said(one: Chart) -> str:
 
 
 def _pace(report: LabelersReport) -> list[Panel]:
-    fatigue, speed = report.fatigue, report.speed
+    fatigue, speed = report.pace.fatigue, report.pace.speed
     places = [(_place(one), one.agreement) for one in fatigue.positions] if fatigue else []
     panels = [_panel("Agreed with the others", "by place in the session", places)]
     if speed is not None:

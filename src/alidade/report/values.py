@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alidade.preferences.values import TRAITS, Parting, Values
-from alidade.report.page import Panel, estimates_panel
-from alidade.report.words import MeasureWords, shortened, signed
+from alidade.report.page import CERTAIN, Panel, estimates_panel
+from alidade.report.words import MeasureWords, p_value, quantity, shortened, signed
 
 LIKES = {
     "length": ("The longer answer", "in characters"),
@@ -52,25 +52,25 @@ def _section(one: Values) -> Section:
             f"Reward models of {people}, each from {one.votes:,} votes, on {one.pairs:,} held-out pairs of answers "
             f"to {one.prompts:,} prompts"
         ),
-        says=[_says(parting) for parting in one.partings],
+        says=[said for parting in one.partings for said in _says(parting)],
         agreement=[_agreement(parting) for parting in one.partings],
         likes=[panel for trait in TRAITS if (panel := _likes(one, trait)) is not None],
-        examples=[example for parting in one.partings if parting.is_found for example in _examples(parting)],
+        examples=[example for parting in one.partings for example in _examples(parting)],
     )
 
 
-def _says(one: Parting) -> str:
-    ends = [signed(-end, share=True) for end in (one.beyond.mean, one.beyond.high, one.beyond.low)]
-    more = f"{ends[0]} points of pairs ({ends[1]} to {ends[2]})"
-    if one.is_found:
-        return (
-            f"{one.one} and {one.other} part more than the same people dealt out at random: {more} beyond the mean of "
-            f"{one.deals} deals, and more than in each of them."
-        )
-    return (
-        f"{one.one} and {one.other} are not seen to part more than chance makes: {more} beyond the mean of {one.deals} "
-        f"deals, of which {one.deals - one.lower} part as much or more."
+def _says(one: Parting) -> Iterator[str]:
+    agree, chance = (quantity(found.mean, share=True) for found in (one.agree, one.by_chance))
+    said = "less often than chance makes" if one.p_adjusted < CERTAIN else "not seen to be less often than chance makes"
+    yield (
+        f"The models of {one.one} and {one.other} prefer the same answer on {agree} of pairs, those of the same people dealt out "
+        f"at random on {chance}: {said} ({p_value(one.p_adjusted)}, corrected)."
     )
+    for gap in one.gaps:
+        if gap.p_adjusted < CERTAIN:
+            more, less = (one.one, one.other) if gap.gap.mean > 0 else (one.other, one.one)
+            points = f"{signed(abs(gap.gap.mean), share=True)} points of pairs"
+            yield f"{LIKES[gap.trait][0]} is preferred oftener by {more} than by {less}: {points} ({p_value(gap.p_adjusted)}, corrected)."
 
 
 def _agreement(one: Parting) -> Panel:

@@ -9,6 +9,7 @@ MODULES = (
     "held_out",
     "kto",
     "overoptimisation",
+    "people",
     "pilot",
     "preference",
     "pretrain",

@@ -11,7 +11,7 @@ from alidade.errors import UsageError
 from alidade.pipeline import StageContext, Upstream, stage
 from alidade.preferences import tally as tally_votes
 from alidade.preferences.collected import CollectedVotes, votes_in
-from alidade.preferences.tally import Tallied, Ties, votes_implied
+from alidade.preferences.tally import Tallied, Ties, implied_votes
 from alidade.records import Candidates, Comparison, Record, Scores
 from alidade.stages.kinds import ANSWERS, COMPARISONS, SCORES, VOTES
 from alidade.store import Artifact, read_rows, write_json, write_rows
@@ -59,7 +59,7 @@ def tally(config: TallyConfig, inputs: Mapping[str, Artifact], context: StageCon
         about = _about(votes, kept_apart, held_out=name == "heldout")
         asked = config.labels == "annotators" and name == "rows" and len(about)
         belief = believe(about.votes, about.rankings, scores=_scores(inputs)) if asked else None
-        implied = [vote for ranking in about.rankings for vote in votes_implied(ranking)]
+        implied = implied_votes(about.rankings)
         tallied = tally_votes(candidates, [*about.votes, *implied], ties=config.ties, labels=belief and belief.labels)
         write_rows(context.out / f"{name}.jsonl", tallied.comparisons)
         counts[name] = _numbers(tallied, about)

@@ -50,7 +50,7 @@ class GroupVotesConfig(Collection):
 
     people: int = Field(default=6, ge=LEAST_PEOPLE, le=50, description="people in each group")
     length: float = Field(
-        default=0.5, description="utility that one group feels per ten words of answer, the other none"
+        default=1.0, description="utility that one group feels per ten words of answer, the other none"
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from alidade.preferences import tally
 from alidade.preferences.collected import votes_in
 from alidade.preferences.groups import Groups
 from alidade.preferences.labelled import read_groups
-from alidade.preferences.tally import votes_implied
+from alidade.preferences.tally import implied_votes
 from alidade.preferences.values import EVERYONE, Electorate, Electorates, Leads, Pair, electorates, pairs_of, values
 from alidade.records import Candidates, Conversation
 from alidade.stages.kinds import ANSWERS, EVALUATION, MODEL, VOTES
@@ -34,7 +35,7 @@ class ValuesStage(Trained):
         description="what annotators said of themselves, as in an export's groups.json; not needed where the votes bring it",
     )
     deals: int = Field(
-        default=3, ge=2, le=20, description="times the groups are dealt out again at random, to see what chance makes"
+        default=5, ge=2, le=50, description="times the groups are dealt out again at random, to see what chance makes"
     )
     training: RewardConfig = RewardConfig(batching=Batching(epochs=2, rows=16))
 
@@ -56,12 +57,11 @@ def group_values(config: ValuesStage, inputs: Mapping[str, Artifact], context: S
         raise DataError("no held-out answers to compare", hint="keep some prompts back: `heldout` of the prompts")
     known = {row.prompt.id for row in asked}
     cast = votes_in(inputs["votes"].path)
-    implied = [vote for ranking in cast.rankings for vote in votes_implied(ranking)]
-    votes = [one for one in (*cast.votes, *implied) if one.prompt_id in known]
+    votes = [one for one in (*cast.votes, *implied_votes(cast.rankings)) if one.prompt_id in known]
     groups = _groups(config, inputs["votes"])
     found = electorates(votes, groups, config.question, deals=config.deals, seed=context.seed)
     bench = _Bench(config, inputs["model"], asked, _texts(heldout, pairs), context)
-    report = values(config.question, found, pairs, bench.leads(found), seed=context.seed)
+    report = values(config.question, found, pairs, bench.leads(found))
     write_json(context.out / "summary.json", {"values": report.model_dump(mode="json")})
     context.note("votes for each", report.votes)
     for parting in report.partings:
@@ -82,18 +82,15 @@ def _texts(rows: Sequence[Candidates], pairs: Sequence[Pair]) -> list[tuple[Conv
     return [(prompts[pair.prompt_id], text) for pair in pairs for text in (pair.left, pair.right)]
 
 
+@dataclass(frozen=True)
 class _Bench:
     """Trains one reward model after another under equal settings; what is finished survives a kill."""
 
-    def __init__(
-        self,
-        config: ValuesStage,
-        model: Artifact,
-        asked: Sequence[Candidates],
-        texts: Sequence[tuple[Conversation, str]],
-        context: StageContext,
-    ) -> None:
-        self._config, self._model, self._asked, self._texts, self._context = config, model, asked, texts, context
+    config: ValuesStage
+    model: Artifact
+    asked: Sequence[Candidates]
+    texts: Sequence[tuple[Conversation, str]]
+    context: StageContext
 
     def leads(self, found: Electorates) -> Leads:
         """How far each pair's left answer is ahead, by everybody's model in turn."""
@@ -107,27 +104,27 @@ class _Bench:
         )
 
     def _lead(self, name: str, electorate: Electorate) -> list[float]:
-        folder = self._context.scratch / digest_of(name)[:16]
+        folder = self.context.scratch / digest_of(name)[:16]
         done = folder / "leads.json"
         if done.exists():
             return read_json(done)
         folder.mkdir(parents=True, exist_ok=True)
-        leads = list(self._trained(electorate, folder))
+        leads = self._trained(electorate, folder)
         write_json(done, leads)
         return leads
 
-    def _trained(self, electorate: Electorate, folder: Path) -> Iterator[float]:
+    def _trained(self, electorate: Electorate, folder: Path) -> list[float]:
         """The same weights to start from, the same seed, the same settings: only the votes differ."""
         from alidade.training.fit import TrainingRun
         from alidade.training.heads import heads_for
         from alidade.training.objectives.reward import train_reward
         from alidade.training.reward_model import new_reward_model, score_answers
 
-        config, seed = self._config, self._context.seed
-        rows = tally(self._asked, electorate.votes).comparisons
+        config, seed = self.config, self.context.seed
+        rows = tally(self.asked, electorate.votes).comparisons
         heads = heads_for(rows, config.training.heads)
-        fresh = new_reward_model(opened(self._model, config), seed, heads, shared=True)
-        run = TrainingRun(seed=seed, scratch=folder, progress=self._context.progress)
+        fresh = new_reward_model(opened(self.model, config), seed, heads, shared=True)
+        run = TrainingRun(seed=seed, scratch=folder, progress=self.context.progress)
         reward, _ = train_reward(trainable(fresh, config, seed), rows, [], config.training, run)
-        scores = score_answers(reward, self._texts)
-        return (left - right for left, right in zip(scores[::2], scores[1::2], strict=True))
+        scores = score_answers(reward, self.texts)
+        return [left - right for left, right in zip(scores[::2], scores[1::2], strict=True)]

@@ -48,7 +48,9 @@ def collect(book: Votebook, queue: str) -> Collected:
         if isinstance(act, Skip):
             _note_skip(found, event, act)
         elif isinstance(act, Edit):
-            found.demonstrations.append(_demonstration(event, item.content, act, settings.source))
+            # Who corrects an answer again is asked to see how they do, and has taught it before.
+            if event.body["purpose"] == "work":
+                found.demonstrations.append(_demonstration(event, item.content, act, settings.source))
         else:
             _sort(found, event.body["purpose"], list(_votes(event, item, act, kind)))
     return found

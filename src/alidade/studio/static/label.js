@@ -28,6 +28,11 @@ const PICKS = { 1: "left", 2: "right", 0: "tie", "=": "tie", q: "left 3", w: "le
 const SIDES = { 1: "left", 2: "right", 0: "tie", "=": "tie" };
 let skipping = "";
 
+// Who speaks to the computer, or hits keys by accident, can do without single keys (WCAG 2.1.4).
+const singleKeys = document.getElementById("single-keys");
+singleKeys.checked = localStorage.getItem("single keys") !== "off";
+singleKeys.addEventListener("change", () => localStorage.setItem("single keys", singleKeys.checked ? "on" : "off"));
+
 function isWriting(target) {
   return target.matches("textarea, input:not([type=radio]), select");
 }
@@ -37,7 +42,7 @@ function onKey(event) {
     if (event.key === "Enter" && kind === "edit") form.requestSubmit();
     return;
   }
-  if (event.altKey || document.getElementById("keys").open) return;
+  if (event.altKey || !singleKeys.checked || document.getElementById("keys").open) return;
   if (isWriting(event.target) && event.key !== "Escape") return;
   const key = event.key.toLowerCase();
   if (skipping && event.key >= "1" && event.key <= "9") {
@@ -80,7 +85,11 @@ const KINDS = {
 let current = 0;
 
 function mark(list) {
-  list.forEach((each, place) => each.classList.toggle("current", place === current));
+  list.forEach((each, place) => {
+    each.classList.toggle("current", place === current);
+    if (place === current) each.setAttribute("aria-current", "true");
+    else each.removeAttribute("aria-current");
+  });
 }
 
 function chooseAttribute(key, event) {
