@@ -114,6 +114,7 @@ items = Table(
     Column("gold", JSON),
     UniqueConstraint("queue_id", "key"),
     CheckConstraint("taken >= 0 AND taken <= target", name="never_over_assigned"),
+    Index(None, "queue_id", "arm", "place"),
     Index(
         "ix_items_waiting",
         "queue_id",
