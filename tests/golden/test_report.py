@@ -15,6 +15,8 @@ On held-out wordings of what training asked about
 On topics and wishes that no training stage saw
 Also measured
 Greedy answers
+Who voted
+comparisons: 3 annotators
 The reward model
 Held-out comparisons by kind of pair
 Training

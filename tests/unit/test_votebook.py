@@ -1,5 +1,6 @@
 import random
 import threading
+import time
 from itertools import count, permutations
 
 import pytest
@@ -27,7 +28,7 @@ from alidade.preferences.votebook.people import (
 )
 from alidade.preferences.votebook.progress import queues_progress, shares, sitting
 from alidade.preferences.votebook.queues import QueueSettings, add_queue, items_of, publish_guideline
-from alidade.preferences.votebook.schema import events, items, leases, metadata
+from alidade.preferences.votebook.schema import events, invitations, items, leases, metadata
 from alidade.records import Candidates, Completion, Conversation, Prompt
 
 PLAIN = {"overlap_share": 0.0, "gold_share": 0.0, "repeat_share": 0.0}
@@ -487,3 +488,33 @@ def test_a_votebook_is_read_again_as_it_was_written(tmp_path):
     before = (verify(book), collect(book, "q"))
     book.close()
     assert (verify(open_votebook(where)), collect(open_votebook(where), "q")) == before
+
+
+def test_who_shares_a_commit_is_undone_alone_by_an_error_of_their_own(tmp_path):
+    book = open_votebook(tmp_path / "votes.db")
+    inside, told = threading.Barrier(2), []
+
+    def write(number):
+        try:
+            with book.writing() as connection:
+                if number == 0:
+                    inside.wait()  # until the second one waits for its turn
+                    time.sleep(0.05)
+                row = {"secret": str(number), "role": "viewer", "expires_at": 0.0}
+                connection.execute(invitations.insert(), row)
+                if number == 1:
+                    raise ValueError("mine alone")
+        except ValueError as error:
+            told.append(str(error))
+
+    first = threading.Thread(target=write, args=(0,))
+    first.start()
+    inside.wait()
+    second = threading.Thread(target=write, args=(1,))
+    second.start()
+    first.join()
+    second.join()
+    assert told == ["mine alone"]
+    with book.reading() as connection:
+        assert list(connection.scalars(sa.select(invitations.c.secret))) == ["0"]
+    book.close()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import final
 
-from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -25,8 +23,6 @@ from alidade.studio.labelling import labelling
 from alidade.studio.leading import leading
 from alidade.studio.pages import STATIC, static_file, told
 from alidade.studio.talking import Desk, talking
-
-THREADS = 8
 
 
 def create_app(book: Votebook, limits: Limits | None = None, partners: Mapping[str, Partners] | None = None) -> FastAPI:
@@ -103,10 +99,3 @@ def serve(book: Votebook, host: str, port: int, partners: Mapping[str, Partners]
     # The loop waits for the interpreter behind every busy thread, up to so long each; the usual is 5 ms.
     sys.setswitchinterval(0.0005)
     uvicorn.run(create_app(book, partners=partners), host=host, port=port, log_level="warning", server_header=False)
-
-
-@asynccontextmanager
-async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
-    """Requests that ask the database run in so many threads."""
-    current_default_thread_limiter().total_tokens = THREADS
-    yield
