@@ -18,6 +18,7 @@ from alidade.preferences.belief import believe, believe_with_scores
 from alidade.preferences.orders import OrderVotes, orders_left_open
 from alidade.preferences.pairwise import PairVotes, Pool, Said
 from alidade.preferences.posterior import Posterior
+from alidade.preferences.search import highest
 from alidade.preferences.spread import fitted_spread
 from alidade.records import Candidates, Completion, Conversation, Prompt, RankingVote, Vote
 from alidade.stats import calibration_bins, expected_calibration_error
@@ -415,3 +416,12 @@ def test_a_tally_takes_the_labels_it_is_given():
     ]
     shares = tally(rows, votes).comparisons
     assert np.mean([row.label_prob > 0.5 for row in found]) > np.mean([row.label_prob > 0.5 for row in shares]) + 0.1
+
+
+def test_a_search_steps_back_from_what_is_no_number_and_never_leaps_where_little_is_known():
+    def at(place):
+        (x,) = place
+        return (float("nan"), np.array([1.0])) if x > 1 else (x - np.exp(x), np.array([1 - np.exp(x)]))
+
+    top = highest(at, np.array([-6.0]), lambda slopes: 1e6 * slopes, 1e-9)
+    assert top == pytest.approx([0.0], abs=0.05)

@@ -52,14 +52,15 @@ def _pilot_by_name(value: Any) -> Any:
     return str(pilot_folder()) if value == PILOT else value
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """One value as a list of it; several as they are."""
     return [value] if isinstance(value, str | Path) else value
 
 
 class FilesConfig(Record):
     """Which files are read, and how."""
 
-    file: Annotated[list[InputFile], BeforeValidator(_listed)] = Field(
+    file: Annotated[list[InputFile], BeforeValidator(listed)] = Field(
         min_length=1, description="one file or several: .jsonl, .jsonl.gz, .json or .parquet"
     )
     format: str = Field(default="auto", description="the name of a format; `auto` tells it from the columns")

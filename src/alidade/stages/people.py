@@ -13,18 +13,15 @@ from alidade.pipeline import InputFolder, StageContext, Upstream, stage
 from alidade.preferences.collected import CollectedVotes, collected_votes
 from alidade.preferences.split import held_out, prompt_key
 from alidade.records import Candidates, Record
+from alidade.stages.files import listed
 from alidade.stages.kinds import ANSWERS, VOTES
 from alidade.store import Artifact, read_rows, write_rows
-
-
-def _listed(given: object) -> object:
-    return [given] if isinstance(given, str | Path) else given
 
 
 class ExportsConfig(Record):
     """Which exports are read."""
 
-    folder: Annotated[list[InputFolder], BeforeValidator(_listed)] = Field(
+    folder: Annotated[list[InputFolder], BeforeValidator(listed)] = Field(
         min_length=1, description="one folder or several, written by `alidade label export`"
     )
 
