@@ -7,8 +7,8 @@ from tests.toy_stages import SUM, write_recipe
 
 from alidade.errors import RecipeError
 from alidade.pipeline import Recipe, load_recipe
-from alidade.pipeline.yaml_source import read_source, read_value
 from alidade.seeds import derive
+from alidade.yaml_source import read_source, read_value
 
 
 def load(folder: Path, stages: str = SUM, *sets: str, more: str = "", **options: bool) -> Recipe:

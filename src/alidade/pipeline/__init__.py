@@ -1,6 +1,6 @@
 """The engine: stages make artifacts from artifacts, a recipe lists stages, a plan says what must run, a run does it.
 
-It knows no domain. Reading order: `marks` (which config fields decide a result), `stage`, `yaml_source` and `recipe`,
+It knows no domain. Reading order: `marks` (which config fields decide a result), `stage`, `recipe`,
 `plan`, `run`, `lineage`.
 """
 

@@ -23,9 +23,9 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from alidade.digest import digest_file, digest_folder
+from alidade.yaml_source import Place
 
 T = TypeVar("T")
-Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)

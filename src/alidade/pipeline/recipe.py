@@ -29,10 +29,10 @@ from alidade.digest import canonical_json
 from alidade.errors import RecipeError
 from alidade.pipeline.marks import Place, missing_inputs, result_bearing
 from alidade.pipeline.stage import ANY_NAME, Stage, Upstream, stage_named
-from alidade.pipeline.yaml_source import Source, read_source, read_value
 from alidade.registry import did_you_mean
 from alidade.seeds import derive
 from alidade.store import explain_invalid
+from alidade.yaml_source import Source, read_source, read_value
 
 _FIELDS = ("name", "about", "seed", "stages", "quick", "report")
 _STAGE_FIELDS = ("use", "in", "with")

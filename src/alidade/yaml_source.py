@@ -13,8 +13,9 @@ from typing import Any, cast
 
 import yaml
 
-from alidade.errors import RecipeError
-from alidade.pipeline.marks import Place
+from alidade.errors import AlidadeError, RecipeError
+
+Place = tuple[str | int, ...]
 
 _DEEPEST = 40
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "~": None, "": None}
@@ -27,6 +28,7 @@ class Source:
     """A tree of plain values, and the place (`file:line` or `--set ...`) of each."""
 
     file: str
+    error: type[AlidadeError] = RecipeError
     tree: dict[str, Any] = field(default_factory=dict[str, Any])
     places: dict[Place, str] = field(default_factory=dict[Place, str])
 
@@ -45,7 +47,7 @@ class Source:
         """Set the value at a place, creating the mappings on the way.
 
         Raises:
-            RecipeError: when something on the way is not a mapping.
+            AlidadeError: of the source's kind, when something on the way is not a mapping.
         """
         here = self.tree
         for part in place[:-1]:
@@ -53,7 +55,7 @@ class Source:
                 here[str(part)] = {}
             below = here[str(part)]
             if not isinstance(below, dict):
-                raise RecipeError(f"`{part}` holds a value, not fields", where=where)
+                raise self.error(f"`{part}` holds a value, not fields", where=where)
             here = cast("dict[str, Any]", below)
         here[str(place[-1])] = value
         for known in [known for known in self.places if known[: len(place)] == place]:
@@ -61,18 +63,25 @@ class Source:
         self.places[place] = where
 
 
-def read_source(text: str, file: str) -> Source:
-    """The mapping written in a YAML text.
+def read_source(
+    text: str,
+    file: str,
+    *,
+    noun: str = "recipe",
+    hint: str = "a recipe has at least `name:` and `stages:`",
+    error: type[AlidadeError] = RecipeError,
+) -> Source:
+    """The mapping written in a YAML text that should hold a `noun`.
 
     Raises:
-        RecipeError: with file:line, for text that is not YAML, and for a key that comes twice or is not text.
+        AlidadeError: of the kind `error`, with file:line, for text that is not YAML, and for a key that comes twice or is not text.
     """
-    source = Source(file)
-    node = _compose(text, file)
+    source = Source(file, error)
+    node = _compose(text, source)
     if node is None:
-        raise RecipeError("the recipe is empty", where=file, hint="a recipe has at least `name:` and `stages:`")
+        raise error(f"the {noun} is empty", where=file, hint=hint)
     if not isinstance(node, yaml.MappingNode):
-        raise RecipeError("a recipe is a mapping of fields", where=f"{file}:{_line(node)}")
+        raise error(f"a {noun} is a mapping of fields", where=f"{file}:{_line(node)}")
     source.tree = cast("dict[str, Any]", _value(node, (), source))
     return source
 
@@ -83,23 +92,26 @@ def read_value(text: str, where: str) -> Any:
     Raises:
         RecipeError: when it is not YAML.
     """
-    node = _compose(text, where, has_lines=False)
-    return None if node is None else _value(node, (), Source(where))
+    source = Source(where)
+    node = _compose(text, source, has_lines=False)
+    return None if node is None else _value(node, (), source)
 
 
-def _compose(text: str, file: str, *, has_lines: bool = True) -> yaml.Node | None:
+def _compose(text: str, source: Source, *, has_lines: bool = True) -> yaml.Node | None:
     try:
         return cast("yaml.Node | None", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark and has_lines else ""
-        raise RecipeError(f"not YAML: {error.problem}", where=f"{file}{line}", hint="check the indentation") from error
-    except yaml.YAMLError as error:
-        raise RecipeError(f"not YAML: {str(error).splitlines()[0]}", where=file) from error
+    except yaml.MarkedYAMLError as fault:
+        line = f":{fault.problem_mark.line + 1}" if fault.problem_mark and has_lines else ""
+        raise source.error(
+            f"not YAML: {fault.problem}", where=f"{source.file}{line}", hint="check the indentation"
+        ) from fault
+    except yaml.YAMLError as fault:
+        raise source.error(f"not YAML: {str(fault).splitlines()[0]}", where=source.file) from fault
 
 
 def _value(node: yaml.Node, place: Place, source: Source) -> Any:
     if len(place) > _DEEPEST:
-        raise RecipeError("nested too deeply", where=f"{source.file}:{_line(node)}")
+        raise source.error("nested too deeply", where=f"{source.file}:{_line(node)}")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, place, source)
     if isinstance(node, yaml.SequenceNode):
@@ -115,10 +127,10 @@ def _mapping(node: yaml.MappingNode, place: Place, source: Source) -> dict[str, 
     for key_node, value_node in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
         where = f"{source.file}:{_line(key_node)}"
         if not isinstance(key_node, yaml.ScalarNode):
-            raise RecipeError("a field's name must be text", where=where)
+            raise source.error("a field's name must be text", where=where)
         key = cast(str, key_node.value)
         if key in values:
-            raise RecipeError(f"field `{key}` comes twice", where=where, hint="remove one of the two")
+            raise source.error(f"field `{key}` comes twice", where=where, hint="remove one of the two")
         source.places[(*place, key)] = where
         values[key] = _value(value_node, (*place, key), source)
     return values

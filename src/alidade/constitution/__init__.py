@@ -1,0 +1,18 @@
+"""Constitutional AI: principles as a document, critiques and revisions by them, comparisons by them, and the ledger of it all.
+
+Reading order: `principles` (the document), `wording` (how a model is asked), `revise` and `prefer` (the two halves of the method).
+"""
+
+from alidade.constitution.principles import (
+    Change,
+    Constitution,
+    Example,
+    Examples,
+    Origin,
+    Principle,
+    Requests,
+    Scope,
+    Tier,
+)
+
+__all__ = ["Change", "Constitution", "Example", "Examples", "Origin", "Principle", "Requests", "Scope", "Tier"]
