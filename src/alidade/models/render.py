@@ -82,6 +82,10 @@ class Renderer:
         """Ids of raw text without any frame, as a document begins."""
         return self._text.lead + self._text.encode(text)
 
+    def continuation(self, text: str) -> list[int]:
+        """Ids of raw text that goes on with another."""
+        return self._text.encode(text)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer's ids up to its stop token, without special tokens and outer white space."""
         return self._text.decode(list(takewhile(lambda one: one not in self.stop_ids, ids))).strip()

@@ -1,0 +1,206 @@
+"""Compare by principles: the second half of the method (RL-CAI).
+
+Source: [B22] Bai et al. 2022, arXiv 2212.08073, section 4.1: a feedback model is shown two answers and one
+principle drawn at random, and asked which is better as a question of two choices; the label is the normalised probability of the
+options. After reasoning in words the probabilities lie near 0 and 1, so they are clamped to .4 to .6.
+Both orders are shown and averaged, as in RLAIF (Lee et al. 2023, arXiv 2309.00267): a judge that only ever picks the first gives .5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from alidade.constitution.principles import Constitution, Principle
+from alidade.constitution.wording import ChoiceFrames, Wording
+from alidade.models.base import Sampling
+from alidade.models.continuing import OptionModel, TextModel, normalised
+from alidade.progress import Progress
+from alidade.records import Comparison, Conversation, Probability, Record
+from alidade.seeds import derive, generator
+
+Shown = Literal["left first", "right first"]
+ORDERS: tuple[Shown, Shown] = ("left first", "right first")
+SHOT_ORDERS = 8
+
+
+class PreferenceSettings(Record):
+    """How a model compares two answers by principles."""
+
+    principles_per_pair: int = Field(
+        default=1, ge=1, description="principles drawn for each comparison; their labels are averaged"
+    )
+    shots: int = Field(default=5, ge=0, description="few-shot examples in front of each question, as many as there are")
+    thoughts: bool = Field(default=False, description="whether the model reasons in words before it chooses")
+    thought_tokens: int = Field(default=256, ge=1, description="longest reasoning, in tokens")
+    temperature: float = Field(default=1.0, ge=0, description="softmax temperature of the reasoning")
+    clamp: tuple[Probability, Probability] = Field(
+        default=(0.4, 0.6), description="bounds of a probability after reasoning; without reasoning it stays as it is"
+    )
+
+
+class Pair(Record):
+    """Two different answers to one prompt, to be compared."""
+
+    id: str
+    prompt: Conversation
+    left: str
+    right: str
+
+
+class Judgement(Record):
+    """One question that was asked: by which principle, in which order, and what the model made of it."""
+
+    principle: str
+    principle_digest: str
+    shown: Shown
+    shots: tuple[int, ...] = ()
+    thought: str = ""
+    log_probs: tuple[float, float] = Field(description="of the first and the second option, as the model gave them")
+    left_prob: Probability = Field(description="of the left answer, normalised and clamped")
+
+
+class Preferred(Record):
+    """A comparison with every question behind its label."""
+
+    comparison: Comparison
+    judgements: tuple[Judgement, ...]
+
+
+class Shot(Record):
+    """A few-shot example of a comparison; `thought` is the reasoning before the choice, in an example that reasons."""
+
+    prompt: Conversation
+    better: str
+    worse: str
+    thought: str = ""
+
+
+def draw_principles(principles: Sequence[Principle], wanted: int, seed: int, pair_id: str) -> list[Principle]:
+    """`wanted` different principles by their weights, or all where there are no more; one is the published way ([B22] section 4.1)."""
+    rng, left, drawn = generator(seed, "principles of", pair_id), list(principles), list[Principle]()
+    while left and len(drawn) < wanted:
+        one = rng.choices(left, weights=[each.weight for each in left])[0]
+        drawn.append(one)
+        left.remove(one)
+    return drawn
+
+
+class _Question(Record):
+    """One question about a pair, before it is asked."""
+
+    place: int
+    principle: Principle
+    shown: Shown
+    shots: tuple[int, ...]
+
+
+class Feedback:
+    """A model that compares answers by a constitution.
+
+    Raises:
+        ValueError: when no principle can be drawn for a comparison, or the wording knows no reasoning and the settings ask for it.
+    """
+
+    def __init__(
+        self,
+        model: OptionModel,
+        constitution: Constitution,
+        wording: Wording,
+        settings: PreferenceSettings,
+        shots: Sequence[Shot] = (),
+    ) -> None:
+        if not constitution.judges:
+            raise ValueError(f"constitution `{constitution.id}` has no principle with a comparison question")
+        frames = wording.thought if settings.thoughts else wording.choice
+        if frames is None:
+            raise ValueError(f"the wording `{wording.name}` has no form for reasoning before a choice")
+        self._model, self._principles, self._settings = model, constitution.judges, settings
+        self._frames: ChoiceFrames = frames
+        self._wording, self._shots = wording, tuple(shots)
+
+    def compare(
+        self, pairs: Sequence[Pair], seed: int, chunk: int = 0, progress: Progress | None = None
+    ) -> list[Preferred]:
+        """A labelled comparison for each pair, in the same order; equal pairs, seed and chunk give equal bytes."""
+        questions = [one for place, pair in enumerate(pairs) for one in self._questions(place, pair, seed)]
+        texts = [self._text(pairs[one.place], one, seed) for one in questions]
+        thoughts = self._thoughts(texts, derive(seed, "thoughts", chunk), progress)
+        texts = [
+            text + (f"{self._frames.thinking} {thought}" if self._settings.thoughts else "") + self._frames.answer
+            for text, thought in zip(texts, thoughts, strict=True)
+        ]
+        scores = self._model.option_log_probs(texts, self._frames.options)
+        judged: list[list[Judgement]] = [[] for _ in pairs]
+        for one, thought, (first, second) in zip(questions, thoughts, scores, strict=True):
+            judged[one.place].append(
+                Judgement(
+                    principle=one.principle.id,
+                    principle_digest=one.principle.digest,
+                    shown=one.shown,
+                    shots=one.shots,
+                    thought=thought,
+                    log_probs=(first, second),
+                    left_prob=self._left_prob((first, second), one.shown),
+                )
+            )
+        return [_preferred(pair, judgements) for pair, judgements in zip(pairs, judged, strict=True)]
+
+    def _questions(self, place: int, pair: Pair, seed: int) -> list[_Question]:
+        count, wanted = len(self._shots), min(len(self._shots), self._settings.shots)
+        order = generator(seed, "which order of", pair.id).randrange(SHOT_ORDERS)
+        shots = tuple(generator(seed, "order of choices", order).sample(range(count), wanted))
+        drawn = draw_principles(self._principles, self._settings.principles_per_pair, seed, pair.id)
+        return [_Question(place=place, principle=one, shown=shown, shots=shots) for one in drawn for shown in ORDERS]
+
+    def _text(self, pair: Pair, one: _Question, seed: int) -> str:
+        """The question behind its few-shot examples, up to where the model thinks or chooses."""
+        first, second = _in_order(pair.left, pair.right, one.shown)
+        question = one.principle.requests.comparison
+        shots = [self._shot(number, question, seed) for number in one.shots]
+        return self._wording.with_shots(shots, self._frames.prompt(pair.prompt, first, second, question))
+
+    def _shot(self, number: int, question: str, seed: int) -> str:
+        """An example with its answer; which of its answers is shown first is drawn once for each example."""
+        shot, frames = self._shots[number], self._frames
+        better_first = generator(seed, "order in shot", number).random() < 0.5
+        first, second = (shot.better, shot.worse) if better_first else (shot.worse, shot.better)
+        thought = f"{frames.thinking} {shot.thought}" if self._settings.thoughts else ""
+        option = frames.options[0 if better_first else 1]
+        return frames.prompt(shot.prompt, first, second, question) + thought + frames.answer + option
+
+    def _thoughts(self, texts: Sequence[str], seed: int, progress: Progress | None) -> list[str]:
+        if not self._settings.thoughts:
+            return [""] * len(texts)
+        model = self._model
+        assert isinstance(model, TextModel), "reasoning needs a model that writes"
+        how = Sampling(temperature=self._settings.temperature, max_new_tokens=self._settings.thought_tokens, seed=seed)
+        asked = [text + self._frames.thinking for text in texts]
+        return [one.text for one in model.continued(asked, how, self._frames.thought_stops, progress)]
+
+    def _left_prob(self, log_probs: tuple[float, float], shown: Shown) -> float:
+        first = normalised(log_probs)[0]
+        left = first if shown == "left first" else 1 - first
+        low, high = self._settings.clamp if self._settings.thoughts else (0.0, 1.0)
+        return min(max(left, low), high)
+
+
+def _in_order(left: str, right: str, shown: Shown) -> tuple[str, str]:
+    return (left, right) if shown == "left first" else (right, left)
+
+
+def _preferred(pair: Pair, judgements: Sequence[Judgement]) -> Preferred:
+    """The label is the mean over principles and orders."""
+    label = sum(one.left_prob for one in judgements) / len(judgements)
+    comparison = Comparison(
+        id=pair.id,
+        prompt=pair.prompt,
+        left=pair.left,
+        right=pair.right,
+        label_prob=label,
+        annotator="constitution",
+        source="constitution",
+    )
+    return Preferred(comparison=comparison, judgements=tuple(judgements))
