@@ -139,7 +139,9 @@ class Reviser:
                 wording.critique_prompt(talk, answer, one.requests.critique)
                 for talk, answer, one in zip(talks, answers, drawn, strict=True)
             ]
-            critiques = self._ask(asked, orders, derive(seed, "critique", number, chunk), progress)
+            critiques = self._ask(
+                asked, orders, wording.critique.critique_stops, derive(seed, "critique", number, chunk), progress
+            )
             revisable = [
                 wording.revision_prompt(text, critique.text, one.requests.revision)
                 for text, critique, one in zip(asked, critiques, drawn, strict=True)
@@ -149,7 +151,9 @@ class Reviser:
                 wording.direct_revision_prompt(talk, answer, one.requests.revision)
                 for talk, answer, one in zip(talks, answers, drawn, strict=True)
             ]
-        revisions = self._ask(revisable, orders, derive(seed, "revision", number, chunk), progress)
+        revisions = self._ask(
+            revisable, orders, wording.critique.revision_stops, derive(seed, "revision", number, chunk), progress
+        )
         return [
             RevisionStep(
                 principle=one.id,
@@ -163,7 +167,12 @@ class Reviser:
         ]
 
     def _ask(
-        self, texts: Sequence[str], orders: Sequence[tuple[int, ...]], seed: int, progress: Progress | None
+        self,
+        texts: Sequence[str],
+        orders: Sequence[tuple[int, ...]],
+        stops: Sequence[str],
+        seed: int,
+        progress: Progress | None,
     ) -> list[Completion]:
         settings = self._settings
         how = Sampling(temperature=settings.temperature, max_new_tokens=settings.max_new_tokens, seed=seed)
@@ -171,7 +180,7 @@ class Reviser:
             self._wording.with_shots([self._shots[shot] for shot in order], text)
             for text, order in zip(texts, orders, strict=True)
         ]
-        return self._model.continued(whole, how, self._wording.critique.stops, progress)
+        return self._model.continued(whole, how, stops, progress)
 
 
 def _fault(critique: Completion, revision: Completion) -> Fault:

@@ -20,7 +20,8 @@ class CritiqueFrames(Record):
     critique: str
     revision_request: str
     revision: str
-    stops: tuple[str, ...] = Field(description="texts at which a critique or a revision has ended")
+    critique_stops: tuple[str, ...] = Field(description="texts at which a critique has ended")
+    revision_stops: tuple[str, ...] = Field(description="texts at which a revision has ended")
 
 
 class ChoiceFrames(Record):
@@ -94,6 +95,7 @@ def _talk(conversation: Conversation, turns: dict[Role, str], joint: str) -> str
     return joint.join(turns[message.role] + message.text for message in conversation.messages)
 
 
+_PUBLISHED_STOPS = ("\n\nHuman:", "\n\nAssistant:", "\n\nCritiqueRequest:", "\n\nRevisionRequest:")
 _PUBLISHED_CHOICE = ChoiceFrames(
     opening="\n\nConsider the following conversation between a human and an assistant:",
     turns={"system": "\n\n", "user": "\n\nHuman: ", "assistant": "\n\nAssistant: "},
@@ -114,7 +116,8 @@ PUBLISHED = Wording(
         critique="\n\nCritique:",
         revision_request="\n\nRevisionRequest: ",
         revision="\n\nRevision:",
-        stops=("\n\nHuman:", "\n\nAssistant:", "\n\nCritiqueRequest:", "\n\nRevisionRequest:"),
+        critique_stops=_PUBLISHED_STOPS,
+        revision_stops=_PUBLISHED_STOPS,
     ),
     choice=_PUBLISHED_CHOICE,
     thought=_PUBLISHED_CHOICE.model_copy(
@@ -133,7 +136,12 @@ REVIEWS = Wording(
     joint="\n",
     between="\n\n",
     critique=CritiqueFrames(
-        critique_request="", critique="\nCritique:", revision_request="", revision="\nRevision:", stops=("\n",)
+        critique_request="",
+        critique="\nCritique:",
+        revision_request="",
+        revision="\nRevision:",
+        critique_stops=("\n",),
+        revision_stops=("\nQuestion:", "\nCritique:"),
     ),
     choice=ChoiceFrames(
         opening="",
