@@ -4,6 +4,7 @@ from importlib import import_module
 
 MODULES = (
     "best_of_n",
+    "constitution",
     "evaluate",
     "files",
     "held_out",
