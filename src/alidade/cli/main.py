@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from alidade import __version__
-from alidade.cli import data, doctor, label, label_order, label_plan, labelers, report, runs, show, talk, why
+from alidade.cli import data, doctor, label, label_order, label_plan, labelers, report, revise, runs, show, talk, why
 from alidade.errors import AlidadeError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.add_typer(show.app, name="show")
 app.command("why")(why.why)
 app.command("chat")(talk.chat)
 app.command("compare")(talk.compare)
+app.command("revise")(revise.revise)
 app.command("report")(report.report)
 label.app.command("plan")(label_plan.plan)
 label.app.command("order")(label_order.order)

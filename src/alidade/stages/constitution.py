@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import Field
 
-from alidade.constitution.document import find_constitution
+from alidade.constitution.document import SHIPPED, find_constitution, shipped_path
 from alidade.constitution.judges import judge_cards
 from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred
 from alidade.constitution.principles import Constitution
@@ -30,11 +30,16 @@ DOCUMENT = "constitution.json"
 Form = Literal["published", "reviews"]
 
 
+def _shipped_by_name(value: Any) -> Any:
+    """The file of the shipped constitution, so that its words and not its name decide the result."""
+    return str(shipped_path()) if value == SHIPPED else value
+
+
 class ConstitutionConfig(Record):
     """Which constitution."""
 
-    document: InputReference = Field(
-        default="alidade", description="a YAML file, or the name of a constitution that ships with alidade"
+    document: Annotated[InputReference, BeforeValidator(_shipped_by_name)] = Field(
+        default=SHIPPED, validate_default=True, description="a YAML file, or `alidade` for the one that ships with it"
     )
 
 
