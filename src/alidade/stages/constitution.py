@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from alidade.constitution.document import SHIPPED, find_constitution, shipped_path
 from alidade.constitution.judges import judge_cards
