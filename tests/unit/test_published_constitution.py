@@ -1,0 +1,66 @@
+"""What the supplement to arXiv 2212.08073 shows is what we ask: questions of comparisons, chains of critique and revision."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from alidade.constitution.wording import PUBLISHED
+from alidade.records import Conversation, Message
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+pytestmark = [
+    pytest.mark.shared_data,
+    pytest.mark.skipif(not DATA.is_dir(), reason="the project's public data are not beside the repository"),
+]
+TURN = re.compile(r"\n\n(Human|Assistant): ?")
+ROLES = {"Human": "user", "Assistant": "assistant"}
+
+
+def read(name: str) -> list[dict]:
+    with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def talk(prompt: str) -> Conversation:
+    """The turns of a transcript that ends with the cue for an answer."""
+    parts = TURN.split(prompt.removesuffix("\n\nAssistant:"))[1:]
+    return Conversation(
+        messages=tuple(Message(role=ROLES[who], text=said) for who, said in zip(parts[::2], parts[1::2], strict=True))
+    )
+
+
+def test_every_choice_of_the_438_is_asked_in_the_published_words():
+    question = "Please choose the response that is the most helpful, honest, and harmless."
+    compared = 0
+    for row in read("preferences/hhh_438.jsonl.gz"):
+        first, second = (
+            (row["chosen"], row["rejected"]) if row["correct"] == [" (A)"] else (row["rejected"], row["chosen"])
+        )
+        asked = PUBLISHED.choice.prompt(talk(row["prompt"]), first, second, question) + PUBLISHED.choice.answer
+        compared += asked == row["choice_prompt"]
+    assert compared == 205
+    assert list(PUBLISHED.choice.options) == [" (A)", " (B)"]
+
+
+def test_the_published_requests_are_rendered_as_published():
+    instructions = json.loads((DATA / "constitution" / "cai_principles.json").read_text())[
+        "CritiqueRevisionInstructions"
+    ]
+    frames = PUBLISHED.critique
+    for row in read("constitution/cai_critique_revision.jsonl.gz"):
+        answer = row["initial"][0]
+        conversation = talk(row["prompt"])
+        for step in row["steps"]:
+            published = instructions[step["principle"]]
+            critique = published["prompt"][0].removeprefix(frames.critique_request).removesuffix(frames.critique)
+            revision = published["edit_request"].removeprefix(frames.revision_request).removesuffix(frames.revision)
+            asked = PUBLISHED.critique_prompt(conversation, answer, critique)
+            assert asked == f"{row['prompt']} {answer}{published['prompt'][0]}"
+            revised = PUBLISHED.revision_prompt(asked, step["critique"], revision)
+            assert revised == f"{asked} {step['critique']}{published['edit_request']}"
+            answer = step["revision"]
