@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from alidade import __version__
-from alidade.cli import data, doctor, label, label_order, label_plan, labelers, report, revise, runs, show, talk, why
+from alidade.cli import (
+    constitution,
+    data,
+    doctor,
+    label,
+    label_order,
+    label_plan,
+    labelers,
+    report,
+    revise,
+    runs,
+    show,
+    talk,
+    why,
+)
 from alidade.errors import AlidadeError
 
 app = typer.Typer(
@@ -37,6 +51,7 @@ app.add_typer(label.app, name="label")
 app.add_typer(labelers.app, name="votes")
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
+app.add_typer(constitution.app, name="constitution")
 
 
 def _show_version(asked: bool) -> None:

@@ -1,8 +1,9 @@
 """Constitutional AI: principles as a document, critiques and revisions by them, comparisons by them, and the ledger of it all.
 
-Reading order: `principles` (the document), `wording` (how a model is asked), `revise` and `prefer` (the two halves of the method).
+Reading order: `principles` (the records), `document` (the file), `lint`, `difference` (two versions), `importers`, `wording` (how a model is asked), `revise` and `prefer` (the two halves of the method).
 """
 
+from alidade.constitution.document import find_constitution, read_constitution, shipped, write_constitution
 from alidade.constitution.principles import (
     Change,
     Constitution,
@@ -15,4 +16,18 @@ from alidade.constitution.principles import (
     Tier,
 )
 
-__all__ = ["Change", "Constitution", "Example", "Examples", "Origin", "Principle", "Requests", "Scope", "Tier"]
+__all__ = [
+    "Change",
+    "Constitution",
+    "Example",
+    "Examples",
+    "Origin",
+    "Principle",
+    "Requests",
+    "Scope",
+    "Tier",
+    "find_constitution",
+    "read_constitution",
+    "shipped",
+    "write_constitution",
+]

@@ -21,8 +21,14 @@ from alidade.records import Record
 
 Step = Literal["none", "patch", "minor", "major"]
 _STEPS: tuple[Step, ...] = ("none", "patch", "minor", "major")
-_TOKEN = re.compile(r"\s+|[^\W_]+(?:['’][^\W_]+)*|[\W_]")
-_WORDED = {"text": "major", "requests.critique": "minor", "requests.revision": "minor", "requests.comparison": "minor"}
+_TOKEN = re.compile(r"\s+|[^\W_]+(?:['\u2019][^\W_]+)*|[\W_]")
+_WORDED: Mapping[str, Step] = {
+    "text": "major",
+    "requests.critique": "minor",
+    "requests.revision": "minor",
+    "requests.comparison": "minor",
+}
+_DOCUMENT: Mapping[str, Step] = {"id": "minor", "title": "patch", "preamble": "minor"}
 _STEP_OF: Mapping[str, Step] = {
     "polarity": "major",
     "kind": "major",
@@ -87,7 +93,7 @@ class Difference(Record):
             steps.append("major")
         if self.added or self.renamed or self.tiers_added:
             steps.append("minor")
-        return max(steps, key=_STEPS.index, default="none")
+        return max(steps, key=_STEPS.index) if steps else "none"
 
     @property
     def least_version(self) -> str:
@@ -110,7 +116,10 @@ def difference(old: Constitution, new: Constitution) -> Difference:
     pairs = list(_same_text(removed, added))
     kept = [(before[name], after[name]) for name in after if name in before] + pairs
     tiers_before, tiers_after = [one.id for one in old.tiers], [one.id for one in new.tiers]
-    common = [[name for name in names if name in set(tiers_before) & set(tiers_after)] for names in (tiers_before, tiers_after)]
+    common = [
+        [name for name in names if name in set(tiers_before) & set(tiers_after)]
+        for names in (tiers_before, tiers_after)
+    ]
     moved = {(left.id, right.id) for left, right in pairs}
     return Difference(
         old_version=old.version,
@@ -164,7 +173,7 @@ def _matched(old: Iterable[Tier], new: Iterable[Tier]) -> Iterator[tuple[Tier, T
 
 
 def _of_document(old: Constitution, new: Constitution) -> Iterator[Change]:
-    for field, step in (("id", "minor"), ("title", "patch"), ("preamble", "minor")):
+    for field, step in _DOCUMENT.items():
         yield from _worded("", field, (getattr(old, field), getattr(new, field)), step)
     # The version, the parent and the changelog are meant to differ from version to version, and are no change by themselves.
 
@@ -178,7 +187,7 @@ def _of_principle(old: Principle, new: Principle) -> Iterator[Change]:
     for field, step in _WORDED.items():
         first, _, second = field.partition(".")
         texts = [getattr(getattr(one, first), second) if second else getattr(one, first) for one in (old, new)]
-        yield from _worded(new.id, field, (texts[0], texts[1]), "major" if step == "major" else "minor")
+        yield from _worded(new.id, field, (texts[0], texts[1]), step)
     for field, step in _STEP_OF.items():
         before, after = getattr(old, field), getattr(new, field)
         if before != after:

@@ -19,7 +19,7 @@ from alidade.errors import DataError
 from alidade.registry import did_you_mean
 from alidade.store import explain_invalid
 from alidade.store.rows import write_text
-from alidade.yaml_source import Source, read_source, read_value
+from alidade.yaml_source import Source, read_source
 
 SHIPPED = "alidade"
 _CONTENT = Path(__file__).with_name("content")
@@ -35,7 +35,10 @@ _HINTS = {
     "weight": "a weight is a number from 0 up; 1 is usual",
     "hard": "`hard` is true or false",
 }
-_LIKE_NUMBER = re.compile(r"[-+.\d][-+.\d_eE]*")
+_LIKE_NUMBER = re.compile(r"(?!\d+\.\d+\.\d+$)[-+.\d][-+.\d_eE]*")
+# What a block of YAML shows as it is: no breaks but `\n`, no tabs, no blanks that an editor would cut.
+_PLAIN_LINES = re.compile(r"(?! )[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
+_TRAILING = re.compile(r" +(\n|$)")
 _WIDTH = 110
 _LONG = 60
 
@@ -107,7 +110,9 @@ def find_document(name: str | Path) -> Document:
         return open_document(shipped_path())
     path = Path(name)
     if not path.exists() and path.name == str(name) and not path.suffix:
-        raise DataError(f"no constitution is called `{name}`", hint=did_you_mean(str(name), [SHIPPED]) + " Or give a file")
+        raise DataError(
+            f"no constitution is called `{name}`", hint=did_you_mean(str(name), [SHIPPED]) + " Or give a file"
+        )
     return open_document(path)
 
 
@@ -134,10 +139,7 @@ def write_constitution(constitution: Constitution, path: Path) -> None:
 def as_yaml(constitution: Constitution) -> str:
     """The YAML of a constitution: fields in the order of the record, defaults left out, long text in blocks."""
     tree = constitution.model_dump(mode="json", exclude_defaults=True)
-    text = cast(
-        str,
-        yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False),
-    )
+    text = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False)
     return re.sub(r"\n(?=(- |preamble:|tiers:|principles:|changelog:))", _gap, text)
 
 
@@ -150,7 +152,9 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError("there is no such file", where=str(path), hint="paths are relative to the folder you are in") from error
+        raise DataError(
+            "there is no such file", where=str(path), hint="paths are relative to the folder you are in"
+        ) from error
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path), hint="save the file as UTF-8") from error
     except OSError as error:
@@ -169,14 +173,13 @@ class _Dumper(yaml.SafeDumper):
 
 def _text_node(dumper: _Dumper, text: str) -> yaml.Node:
     represent = cast(Any, dumper).represent_scalar
-    if text.endswith("\n\n") or not text.strip() or text != text.replace("\r", "\n"):
-        style = '"'  # a kept blank line at the end would grow by those we put between the parts
+    is_plain = _PLAIN_LINES.fullmatch(text) and not _TRAILING.search(text) and not text.startswith("\n")
+    if not is_plain or text.endswith("\n\n") or _LIKE_NUMBER.fullmatch(text):
+        style = '"'  # a blank line kept at the end would grow by those we put between the parts
     elif "\n" in text:
         style = "|"
-    elif len(text) > _LONG and text == " ".join(text.split(" ")) and "  " not in text:
-        style = ">"
     else:
-        style = '"' if _LIKE_NUMBER.fullmatch(text) and not isinstance(read_value(text, ""), str) else None
+        style = ">" if len(text) > _LONG and "  " not in text else None
     return cast(yaml.Node, represent("tag:yaml.org,2002:str", text, style=style))
 
 
@@ -184,13 +187,20 @@ cast(Any, _Dumper).add_representer(str, _text_node)
 
 
 def _fault(error: ValidationError, source: Source) -> DataError:
-    first = error.errors()[0]
+    found = error.errors()
+    first = next(
+        (one for one in found if one["type"] == "extra_forbidden"), found[0]
+    )  # a misspelt field lacks its right name too
     place = first["loc"] or _place_of_name(source.tree)
     where = source.where(*place)
     if first["type"] == "extra_forbidden":
         *above, field = place
         known = _record_at(above).model_fields
         return DataError(f"unknown field `{field}`", where=where, hint=did_you_mean(str(field), known))
+    if first["type"] == "string_type" and isinstance(first.get("input"), bool | int | float) and "version" not in place:
+        return DataError(
+            explain_invalid(error), where=where, hint="text that looks like a number or a truth needs quotes"
+        )
     named = [part for part in place if isinstance(part, str)]
     hint = next((_HINTS[part] for part in reversed(named) if part in _HINTS), None) or _described(place)
     return DataError(explain_invalid(error), where=where, hint=hint)

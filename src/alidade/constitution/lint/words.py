@@ -19,38 +19,65 @@ _CLAUSE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 # Clauses that only say where to look ask for nothing, and instances are not the subject.
-_LOOKS = re.compile(r"\W*(?:please\s+)?(?:compare|consider|identify|discuss|explain|think|read|look|critique|examine)\b", re.IGNORECASE)
+_LOOKS = re.compile(
+    r"\W*(?:please\s+)?(?:compare|consider|identify|discuss|explain|think|read|look|critique|examine)\b", re.IGNORECASE
+)
 _INSTANCES = re.compile(r",?\s+such as [^.;!?]*", re.IGNORECASE)
-_ENDINGS = ("fulness", "ingly", "iness", "ation", "ment", "ness", "ings", "edly", "ied", "ies", "ing", "ely", "ed", "es", "ly", "s", "e")
+_ENDINGS = (
+    "fulness",
+    "ingly",
+    "iness",
+    "ation",
+    "ment",
+    "ness",
+    "ings",
+    "edly",
+    "ied",
+    "ies",
+    "ing",
+    "ely",
+    "ed",
+    "es",
+    "ly",
+    "s",
+    "e",
+)
 
 # Words that only hold a sentence about answers together; a principle is never about them.
-FILLER = frozenset(
-    """a about above after all also although always an and another any anyone anything are as at away be because been before being
-    best better between both by can cannot choose chose chosen compare consider could critique degree describe did discuss do does doing done
-    each either else especially even every everything everyone explain following for from furthermore get give given gives giving good
-    had has have he her his how however i identify if in include including into is it its itself just keep kept least leave less let like list
-    look made make makes making may maybe might more most much must my near need needs neither never no none nor not note of off on
-    one only or other others our out over paying people person please point possible possibly preceding provide read really response responses
-    revise revision rewrite said same say saying says seem sentence several shall she should so some somebody someone something sound
-    sounds such take than that the their them then there these they thing things think this those through to too towards two under
-    until up us use user users using very was way ways we well were what when where whether which while who whoever whom whose why will
-    with within without words would write yet you your assistant assistant's answer answers human human's ai model last option options version part strongest argument
-    specific specifically carefully""".split()
-)
+_FILLER_WORDS = """
+a about above after all also although always an and another any anyone anything are as at away be because been before
+being best better between both by can cannot choose chose chosen compare consider could critique degree describe did
+discuss do does doing done each either else especially even every everything everyone explain following for from
+furthermore get give given gives giving good had has have he her his how however i identify if in include including
+into is it its itself just keep kept least leave less let like list look made make makes making may maybe might more
+most much must my near need needs neither never no none nor not note of off on one only or other others our out over
+paying people person please point possible possibly preceding provide read really response responses revise revision
+rewrite said same say saying says seem sentence several shall she should so some somebody someone something sound
+sounds such take than that the their them then there these they thing things think this those through to too towards
+two under until up us use user users using very was way ways we well were what when where whether which while who
+whoever whom whose why will with within without words would write yet you your assistant assistant's answer answers
+human human's ai model last option options version part strongest argument specific specifically carefully
+"""
+FILLER = frozenset(_FILLER_WORDS.split())
 # Praise and blame without an object: two people who agree on each of these words may still judge an answer differently.
-VAGUE = frozenset(
-    """acceptable appropriate awesome bad beneficial desirable ethical excellent fair fine good great harmful harmfulness harmless
-    helpful helpfulness high honest honesty ideal inappropriate kind lower moral nice objectionable okay perfect pleasant poor positive proper
-    quality reasonable respectable responsible right safe sensible suitable superior terrible thoughtful unacceptable unethical
-    useful virtuous wise wonderful wrong based behave behavior behaviour act manner criteria exhibit exhibits show shows demonstrate demonstrates strive try tries ensure""".split()
-)
-_NEGATION = frozenset(
-    """not no never none nor neither without avoid avoids avoiding refrain refrains refuse refuses remove removes stop prevent less
-    least fewer cannot don't doesn't didn't won't mustn't shouldn't isn't aren't can't nothing nobody decline declines prohibit
-    forbid forbidden withhold withholds""".split()
-)
+_VAGUE_WORDS = """
+acceptable appropriate awesome bad beneficial desirable ethical excellent fair fine good great harmful harmfulness
+harmless helpful helpfulness high honest honesty ideal inappropriate kind lower moral nice objectionable okay perfect
+pleasant poor positive proper quality reasonable respectable responsible right safe sensible suitable superior
+terrible thoughtful unacceptable unethical useful virtuous wise wonderful wrong based behave behavior behaviour act
+manner criteria exhibit exhibits show shows demonstrate demonstrates strive try tries ensure
+"""
+VAGUE = frozenset(_VAGUE_WORDS.split())
+_NEGATION_WORDS = """
+not no never none nor neither without avoid avoids avoiding refrain refrains refuse refuses remove removes stop
+prevent less least fewer cannot don't doesn't didn't won't mustn't shouldn't isn't aren't can't nothing nobody decline
+declines prohibit forbid forbidden withhold withholds
+"""
+_NEGATION = frozenset(_NEGATION_WORDS.split())
 # A negation of the wrong thing: "do not hesitate to refuse" is a request.
-_CANCELS = re.compile(r"\bnot (?:only|just|merely|hesitate|afraid|necessarily)\b|\bno matter\b|\bwhether or not\b|\bnothing but\b|\bnot least\b")
+_CANCELS = re.compile(
+    r"\bnot (?:only|just|merely|hesitate|afraid|necessarily)\b|\bno matter\b|\bwhether or not\b|\bnothing but\b|\bnot least\b"
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +90,7 @@ class Clause:
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case."""
-    return [word.replace("’", "'") for word in _WORD.findall(text.replace("’", "'").lower())]
+    return _WORD.findall(text.replace("\u2019", "'").lower())
 
 
 @lru_cache(maxsize=20_000)
@@ -98,7 +125,7 @@ def clauses(text: str) -> Iterator[Clause]:
 
 def is_negated(text: str) -> bool:
     """Whether a clause says what not to do: an odd number of negations, where `not only` is none."""
-    kept = _CANCELS.sub(" ", text.lower().replace("’", "'"))
+    kept = _CANCELS.sub(" ", text.lower().replace("\u2019", "'"))
     return sum(word in _NEGATION for word in words(kept)) % 2 == 1
 
 
@@ -108,6 +135,8 @@ def shingles(text: str, length: int = 2) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(found[place : place + length]) for place in range(max(1, len(found) - length + 1)))
 
 
-def jaccard(left: frozenset[object] | frozenset[tuple[str, ...]], right: frozenset[object] | frozenset[tuple[str, ...]]) -> float:
+def jaccard(
+    left: frozenset[object] | frozenset[tuple[str, ...]], right: frozenset[object] | frozenset[tuple[str, ...]]
+) -> float:
     """What two sets share of what either has, from 0 to 1."""
     return len(left & right) / len(left | right) if left or right else 0.0
