@@ -218,7 +218,7 @@ def test_added_removed_renamed_and_reworded_are_told_apart():
 
 def test_tiers_in_another_order_are_a_major_change():
     two = "tiers:\n- {id: a, title: A}\n- {id: b, title: B}\n"
-    head, tail = SMALL.split("tiers:")[0], "principles:\n- {id: p, title: P, text: P.}\n"
+    head, tail = SMALL.split("tiers:", maxsplit=1)[0], "principles:\n- {id: p, title: P, text: P.}\n"
     old = parse_document(head + two + tail, "a").constitution
     new = parse_document(head + two.replace("a, title: A", "x").replace("b, title: B", "a, title: A").replace("{id: x}", "{id: b, title: B}") + tail, "b").constitution  # fmt: skip
     found = difference(old, new)
