@@ -202,9 +202,9 @@ def test_added_removed_renamed_and_reworded_are_told_apart():
     assert not found.added
     assert not found.removed
     found = changed("State what is known.", "State what is proven.")
-    (change,) = found.changes
-    assert (change.of, change.field) == ("be-true", "text")
-    assert [(piece.sign, piece.text) for piece in change.pieces] == [
+    (edit,) = found.edits
+    assert (edit.of, edit.field) == ("be-true", "text")
+    assert [(piece.sign, piece.text) for piece in edit.pieces] == [
         ("same", "State what is "),
         ("gone", "known"),
         ("new", "proven"),
@@ -217,10 +217,10 @@ def test_added_removed_renamed_and_reworded_are_told_apart():
 
 
 def test_tiers_in_another_order_are_a_major_change():
-    two = "tiers:\n- {id: a, title: A}\n- {id: b, title: B}\n"
-    head, tail = SMALL.split("tiers:", maxsplit=1)[0], "principles:\n- {id: p, title: P, text: P.}\n"
-    old = parse_document(head + two + tail, "a").constitution
-    new = parse_document(head + two.replace("a, title: A", "x").replace("b, title: B", "a, title: A").replace("{id: x}", "{id: b, title: B}") + tail, "b").constitution  # fmt: skip
+    head, tail = SMALL.partition("tiers:")[0] + "tiers:\n", "principles:\n- {id: p, title: P, text: P.}\n"
+    first, second = "- {id: a, title: A}\n", "- {id: b, title: B}\n"
+    old = parse_document(head + first + second + tail, "a").constitution
+    new = parse_document(head + second + first + tail, "b").constitution
     found = difference(old, new)
     assert found.are_tiers_moved
     assert found.needed == "major"

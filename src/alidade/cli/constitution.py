@@ -13,7 +13,7 @@ from alidade.cli.options import JsonOption
 from alidade.errors import UsageError
 
 if TYPE_CHECKING:
-    from alidade.constitution.difference import Change, Difference
+    from alidade.constitution.difference import Difference, Edit
     from alidade.constitution.importers import Imported
     from alidade.constitution.lint import Finding as Fault
     from alidade.constitution.principles import Constitution, Principle
@@ -169,13 +169,13 @@ def _differing(found: Difference) -> list[str]:
     lines += [f"tier removed: {name}" for name in found.tiers_removed]
     lines += [f"tier added: {name}" for name in found.tiers_added]
     lines += ["the tiers are in another order"] if found.are_tiers_moved else []
-    lines += [_changed(one) for one in found.changes]
+    lines += [_changed(one) for one in found.edits]
     if found.needed == "none":
         return [f"no word differs between {found.old_version} and {found.new_version}"]
     verdict = "raised enough" if found.is_raised_enough else f"not raised enough: at least {found.least_version}"
     return [*lines, f"a {found.needed} change; {found.old_version} to {found.new_version} is {verdict}"]
 
 
-def _changed(one: Change) -> str:
+def _changed(one: Edit) -> str:
     words = "".join(_SIGNS[piece.sign].format(piece.text) for piece in one.pieces)
     return f"changed ({one.step}): {f'{one.of} ' if one.of else ''}{one.field}: {words}"

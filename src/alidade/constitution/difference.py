@@ -50,7 +50,7 @@ class Piece(Record):
     text: str
 
 
-class Change(Record):
+class Edit(Record):
     """One field that differs: of a principle, a tier, or (with an empty `of`) of the document."""
 
     of: str
@@ -83,12 +83,12 @@ class Difference(Record):
     tiers_added: tuple[str, ...]
     tiers_removed: tuple[str, ...]
     are_tiers_moved: bool
-    changes: tuple[Change, ...]
+    edits: tuple[Edit, ...]
 
     @property
     def needed(self) -> Step:
         """How far the version has to be raised; see the rule of this module."""
-        steps: list[Step] = [one.step for one in self.changes]
+        steps: list[Step] = [one.step for one in self.edits]
         if self.removed or self.tiers_removed or self.are_tiers_moved:
             steps.append("major")
         if self.added or self.renamed or self.tiers_added:
@@ -130,10 +130,10 @@ def difference(old: Constitution, new: Constitution) -> Difference:
         tiers_added=tuple(name for name in tiers_after if name not in tiers_before),
         tiers_removed=tuple(name for name in tiers_before if name not in tiers_after),
         are_tiers_moved=common[0] != common[1],
-        changes=(
+        edits=(
             *_of_document(old, new),
-            *(change for tiers in _matched(old.tiers, new.tiers) for change in _of_tier(*tiers)),
-            *(change for principles in kept for change in _of_principle(*principles)),
+            *(edit for tiers in _matched(old.tiers, new.tiers) for edit in _of_tier(*tiers)),
+            *(edit for principles in kept for edit in _of_principle(*principles)),
         ),
     )
 
@@ -172,18 +172,18 @@ def _matched(old: Iterable[Tier], new: Iterable[Tier]) -> Iterator[tuple[Tier, T
     return ((before[one.id], one) for one in new if one.id in before)
 
 
-def _of_document(old: Constitution, new: Constitution) -> Iterator[Change]:
+def _of_document(old: Constitution, new: Constitution) -> Iterator[Edit]:
     for field, step in _DOCUMENT.items():
         yield from _worded("", field, (getattr(old, field), getattr(new, field)), step)
     # The version, the parent and the changelog are meant to differ from version to version, and are no change by themselves.
 
 
-def _of_tier(old: Tier, new: Tier) -> Iterator[Change]:
+def _of_tier(old: Tier, new: Tier) -> Iterator[Edit]:
     yield from _worded(new.id, "title", (old.title, new.title), "patch")
     yield from _worded(new.id, "text", (old.text, new.text), "major")
 
 
-def _of_principle(old: Principle, new: Principle) -> Iterator[Change]:
+def _of_principle(old: Principle, new: Principle) -> Iterator[Edit]:
     for field, step in _WORDED.items():
         first, _, second = field.partition(".")
         texts = [getattr(getattr(one, first), second) if second else getattr(one, first) for one in (old, new)]
@@ -191,14 +191,14 @@ def _of_principle(old: Principle, new: Principle) -> Iterator[Change]:
     for field, step in _STEP_OF.items():
         before, after = getattr(old, field), getattr(new, field)
         if before != after:
-            yield Change(of=new.id, field=field, old=_said(before), new=_said(after), step=step)
+            yield Edit(of=new.id, field=field, old=_said(before), new=_said(after), step=step)
 
 
-def _worded(of: str, field: str, texts: tuple[str, str], step: Step) -> Iterator[Change]:
+def _worded(of: str, field: str, texts: tuple[str, str], step: Step) -> Iterator[Edit]:
     old, new = texts
     if old != new:
         same_words = _words(old) == _words(new)
-        yield Change(of=of, field=field, old=old, new=new, step="patch" if same_words else step)
+        yield Edit(of=of, field=field, old=old, new=new, step="patch" if same_words else step)
 
 
 def _words(text: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ FORMATS: Registry[Importer] = Registry(
     noun="format",
 )
 _JSON = ((("CritiqueRevisionInstructions", "RLMadisonInstructions"), "cai"), (("constitutions",), "hf"))
+_JSON_BEGINS = re.compile(r"""\s*(\{|\[\s*["{\[\]])""")  # a line may begin with a word in brackets
 _HEADING = re.compile(r"^#{1,6} +\S", re.MULTILINE)
 
 
@@ -57,8 +57,8 @@ def format_of(given: Given) -> str:
     text, suffix = given.text, Path(given.file).suffix.lower()
     if not text.strip():
         raise DataError("the file is empty", where=given.file, hint="give a file of principles")
-    if suffix == ".json" or text.lstrip()[:1] in {"{", "["}:
-        return _of_json(given)
+    if suffix == ".json" or _JSON_BEGINS.match(text):
+        return _of_json(given.json())
     if re.search(r"^simple_propositions:", text, re.MULTILINE):
         return "rbr"
     if re.search(r"^principles:", text, re.MULTILINE) and re.search(r"^version:", text, re.MULTILINE):
@@ -69,13 +69,7 @@ def format_of(given: Given) -> str:
     return "markdown" if suffix in {".md", ".markdown"} or _HEADING.search(text) else "lines"
 
 
-def _of_json(given: Given) -> str:
-    try:
-        value: Any = json.loads(given.text)
-    except json.JSONDecodeError:
-        if Path(given.file).suffix.lower() == ".json":
-            given.json()  # says where it stops being JSON
-        return "lines"
+def _of_json(value: Any) -> str:
     rows = cast("list[Any]", value) if isinstance(value, list) else []
     if any(isinstance(row, dict) and "trait" in row for row in rows):
         return "traits"

@@ -125,13 +125,15 @@ def _sections(text: str) -> tuple[str, list[Section]]:
     for place, token in enumerate(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
             starts.append((token.map[0], token.map[1], int(token.tag[1:]), tokens[place + 1].content))
-    ends = [start for start, *_ in starts[1:]] + [len(lines)]
+    if not starts:
+        return text.strip(), []
+    ends = [*(start for start, *_ in starts[1:]), len(lines)]
     sections: list[Section] = []
     for (start, after, level, heading), end in zip(starts, ends, strict=True):
         title, attributes = _attributes(heading)
         body = "\n".join(lines[after:end]).strip()
         sections.append(Section(level, title, start + 1, attributes, body))
-    return "\n".join(lines[: starts[0][0]] if starts else lines).strip(), sections
+    return "\n".join(lines[: starts[0][0]]).strip(), sections
 
 
 def _attributes(heading: str) -> tuple[str, dict[str, str]]:

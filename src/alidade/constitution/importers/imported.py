@@ -69,11 +69,20 @@ class Given:
             DataError: with the line at which it stops being JSON.
         """
         try:
-            return json.loads(self.text)
+            return json.loads(self.text, object_pairs_hook=self._object)
         except json.JSONDecodeError as error:
-            raise DataError(
-                f"not JSON: {error.msg.lower()}", where=f"{self.file}:{error.lineno}", hint="mend the line"
-            ) from error
+            where = f"{self.file}:{error.lineno}"
+            raise DataError(f"not JSON: {error.msg.lower()}", where=where, hint="mend the line") from error
+        except RecursionError as error:
+            raise DataError("nested too deeply", where=self.file, hint="it holds no constitution") from error
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"field `{twice}` comes twice", where=self.file, hint="remove one of the two")
+        return found
 
     def at(self, *place: str | int) -> str:
         """The file and a place in its tree, for errors."""

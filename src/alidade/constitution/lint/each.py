@@ -84,10 +84,10 @@ def missing(given: Linted) -> Iterator[Finding]:
 def off_topic(given: Linted) -> Iterator[Finding]:
     """Requests that mention nothing of their principle."""
     for place, one in enumerate(given.constitution.principles):
-        subject = set(content(f"{one.title} {one.text}")) or {stem(word) for word in words(one.text)}
+        subject = content(f"{one.title} {one.text}") or {stem(word) for word in words(one.text)}
         for name in _REQUESTS:
             request: str = getattr(one.requests, name)
-            if request and not subject & set(content(request)):
+            if request and not subject & content(request):
                 yield Finding(
                     "off-topic-request",
                     "note",

@@ -75,7 +75,7 @@ def alike(left: str, right: str) -> float | None:
     if words(left) == words(right):
         return 1.0
     pairs = jaccard(shingles(left), shingles(right))
-    stems = jaccard(frozenset(content(left)), frozenset(content(right)))
+    stems = jaccard(content(left), content(right))
     if pairs >= NEAR_PAIRS or stems >= NEAR_STEMS:
         return min(0.99, max(pairs, stems))
     return None
@@ -90,11 +90,11 @@ def against(left: Principle, right: Principle) -> frozenset[str]:
     return frozenset()
 
 
-def signed(principle: Principle) -> list[Clause]:
+def signed(principle: Principle) -> tuple[Clause, ...]:
     """The clauses of a principle; of one to avoid whose words deny nothing, all forbid."""
-    found = list(clauses(principle.text))
+    found = clauses(principle.text)
     if principle.polarity == "avoid" and not any(clause.forbids for clause in found):
-        return [Clause(clause.stems, True) for clause in found]
+        return tuple(Clause(clause.stems, True) for clause in found)
     return found
 
 

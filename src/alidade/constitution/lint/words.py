@@ -103,9 +103,10 @@ def stem(word: str) -> str:
     return word
 
 
-def content(text: str) -> list[str]:
-    """The stems of a text in order, without filler."""
-    return [stem(word) for word in words(text) if word not in FILLER]
+@lru_cache(maxsize=4096)
+def content(text: str) -> frozenset[str]:
+    """The stems of a text without filler."""
+    return frozenset(stem(word) for word in words(text) if word not in FILLER)
 
 
 def concrete(text: str) -> set[str]:
@@ -113,12 +114,17 @@ def concrete(text: str) -> set[str]:
     return {word for word in words(text) if word not in FILLER | VAGUE | _NEGATION}
 
 
-def clauses(text: str) -> Iterator[Clause]:
-    """The clauses that say something, in order."""
+@lru_cache(maxsize=4096)
+def clauses(text: str) -> tuple[Clause, ...]:
+    """The clauses that say something, in order; each text is taken apart once, however many pairs it is in."""
+    return tuple(_clauses(text))
+
+
+def _clauses(text: str) -> Iterator[Clause]:
     for part in _CLAUSE.split(_INSTANCES.sub("", text)):
         if _LOOKS.match(part):
             continue
-        found = frozenset(content(part)) - {stem(word) for word in _NEGATION}
+        found = content(part) - {stem(word) for word in _NEGATION}
         if found:
             yield Clause(found, is_negated(part))
 
@@ -129,6 +135,7 @@ def is_negated(text: str) -> bool:
     return sum(word in _NEGATION for word in words(kept)) % 2 == 1
 
 
+@lru_cache(maxsize=4096)
 def shingles(text: str, length: int = 2) -> frozenset[tuple[str, ...]]:
     """The runs of `length` words."""
     found = words(text)
