@@ -226,6 +226,25 @@ def test_tiers_in_another_order_are_a_major_change():
     assert found.needed == "major"
 
 
+def test_whatever_differs_but_version_parent_and_changelog_is_a_change():
+    one = shipped()
+    assert (
+        difference(one, one.model_copy(update={"version": "9.0.0", "parent": one.digest, "changelog": ()})).needed
+        == "none"
+    )
+    turned = difference(one, one.model_copy(update={"principles": one.principles[::-1]}))
+    assert (turned.needed, turned.are_principles_moved, turned.edits) == ("patch", True, ())
+    other = {"id": "q", "title": "Q", "text": "Q.", "rationale": "R.", "origin": {"source": "s"}, "polarity": "avoid",
+             "kind": "trait", "scope": {"audience": "all"}, "tier": "manner", "hard": True, "weight": 2.0,
+             "requests": {"comparison": "Which?"}, "examples": {"kept": [{"prompt": "a", "answer": "b"}]}}  # fmt: skip
+    first = one.principles[7]
+    assert set(other) == set(type(first).model_fields)
+    for field, value in other.items():
+        changed_one = type(first).model_validate({**first.model_dump(), field: value})
+        principles = tuple(changed_one if principle is first else principle for principle in one.principles)
+        assert difference(one, one.model_copy(update={"principles": principles})).needed != "none", field
+
+
 @given(st.text("ab '.\n", max_size=40), st.text("ab '.\n", max_size=40))
 def test_the_pieces_of_a_rewording_join_to_both_texts(old, new):
     pieces = list(word_difference(old, new))

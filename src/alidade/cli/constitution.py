@@ -169,6 +169,7 @@ def _differing(found: Difference) -> list[str]:
     lines += [f"tier removed: {name}" for name in found.tiers_removed]
     lines += [f"tier added: {name}" for name in found.tiers_added]
     lines += ["the tiers are in another order"] if found.are_tiers_moved else []
+    lines += ["the principles are in another order"] if found.are_principles_moved else []
     lines += [_changed(one) for one in found.edits]
     if found.needed == "none":
         return [f"no word differs between {found.old_version} and {found.new_version}"]

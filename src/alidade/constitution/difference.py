@@ -6,7 +6,8 @@ The rule, after semantic versioning: what a constitution promises is which answe
   is reworded, removed or moved.
 - **minor**: more is wanted, or the same is asked otherwise. A principle or tier is added, an id renamed, a request, a weight or
   the preamble changed.
-- **patch**: nothing that is wanted or asked changes. Titles, rationales, origins, examples; and white space, case and punctuation anywhere.
+- **patch**: nothing that is wanted or asked changes. Titles, rationales, origins, examples, the order of principles; and white
+  space, case and punctuation anywhere.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Difference(Record):
     tiers_added: tuple[str, ...]
     tiers_removed: tuple[str, ...]
     are_tiers_moved: bool
+    are_principles_moved: bool
     edits: tuple[Edit, ...]
 
     @property
@@ -93,6 +95,8 @@ class Difference(Record):
             steps.append("major")
         if self.added or self.renamed or self.tiers_added:
             steps.append("minor")
+        if self.are_principles_moved:
+            steps.append("patch")
         return max(steps, key=_STEPS.index) if steps else "none"
 
     @property
@@ -116,10 +120,6 @@ def difference(old: Constitution, new: Constitution) -> Difference:
     pairs = list(_same_text(removed, added))
     kept = [(before[name], after[name]) for name in after if name in before] + pairs
     tiers_before, tiers_after = [one.id for one in old.tiers], [one.id for one in new.tiers]
-    common = [
-        [name for name in names if name in set(tiers_before) & set(tiers_after)]
-        for names in (tiers_before, tiers_after)
-    ]
     moved = {(left.id, right.id) for left, right in pairs}
     return Difference(
         old_version=old.version,
@@ -129,7 +129,8 @@ def difference(old: Constitution, new: Constitution) -> Difference:
         renamed=tuple(Renamed(old=left, new=right) for left, right in sorted(moved)),
         tiers_added=tuple(name for name in tiers_after if name not in tiers_before),
         tiers_removed=tuple(name for name in tiers_before if name not in tiers_after),
-        are_tiers_moved=common[0] != common[1],
+        are_tiers_moved=_are_moved(tiers_before, tiers_after),
+        are_principles_moved=_are_moved(list(before), list(after)),
         edits=(
             *_of_document(old, new),
             *(edit for tiers in _matched(old.tiers, new.tiers) for edit in _of_tier(*tiers)),
@@ -156,6 +157,12 @@ def version_key(version: str) -> tuple[int, int, int]:
     """The three numbers of a version, for comparing."""
     major, minor, patch = version.split(".")
     return int(major), int(minor), int(patch)
+
+
+def _are_moved(before: list[str], after: list[str]) -> bool:
+    """Whether what is in both stands in another order."""
+    common = set(before) & set(after)
+    return [name for name in before if name in common] != [name for name in after if name in common]
 
 
 def _same_text(removed: Iterable[Principle], added: Iterable[Principle]) -> Iterator[tuple[Principle, Principle]]:
