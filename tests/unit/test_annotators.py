@@ -145,7 +145,7 @@ def test_a_large_fit_has_the_same_top_as_a_small_one(monkeypatch):
 @pytest.mark.parametrize("spread", [0.5, 1.5, 4.0])
 def test_the_spread_of_utilities_is_found_from_a_few_votes_a_pair(spread):
     cast, _ = on_pairs_of_their_own(spread, votes=3)
-    assert fitted_spread(cast)[0] == pytest.approx(spread, rel=0.35)
+    assert fitted_spread(cast).utilities == pytest.approx(spread, rel=0.35)
 
 
 def on_pairs_of_their_own(spread, votes, pairs=2000):

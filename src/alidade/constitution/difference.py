@@ -110,7 +110,10 @@ def difference(old: Constitution, new: Constitution) -> Difference:
     pairs = list(_same_text(removed, added))
     kept = [(before[name], after[name]) for name in after if name in before] + pairs
     tiers_before, tiers_after = [one.id for one in old.tiers], [one.id for one in new.tiers]
-    common = [[name for name in names if name in set(tiers_before) & set(tiers_after)] for names in (tiers_before, tiers_after)]
+    common = [
+        [name for name in names if name in set(tiers_before) & set(tiers_after)]
+        for names in (tiers_before, tiers_after)
+    ]
     moved = {(left.id, right.id) for left, right in pairs}
     return Difference(
         old_version=old.version,

@@ -107,7 +107,9 @@ def find_document(name: str | Path) -> Document:
         return open_document(shipped_path())
     path = Path(name)
     if not path.exists() and path.name == str(name) and not path.suffix:
-        raise DataError(f"no constitution is called `{name}`", hint=did_you_mean(str(name), [SHIPPED]) + " Or give a file")
+        raise DataError(
+            f"no constitution is called `{name}`", hint=did_you_mean(str(name), [SHIPPED]) + " Or give a file"
+        )
     return open_document(path)
 
 
@@ -150,7 +152,9 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError("there is no such file", where=str(path), hint="paths are relative to the folder you are in") from error
+        raise DataError(
+            "there is no such file", where=str(path), hint="paths are relative to the folder you are in"
+        ) from error
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path), hint="save the file as UTF-8") from error
     except OSError as error:

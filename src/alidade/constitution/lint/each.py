@@ -22,7 +22,8 @@ def untestable(given: Linted) -> Iterator[Finding]:
                 "fault",
                 given.document.principle(place, "text"),
                 (one.id,),
-                f"`{one.id}` names nothing an answer can be checked for" + (f", only {', '.join(vague)}" if vague else ""),
+                f"`{one.id}` names nothing an answer can be checked for"
+                + (f", only {', '.join(vague)}" if vague else ""),
                 "say what is seen in an answer that keeps it, and what in one that breaks it",
             )
 

@@ -105,7 +105,9 @@ def _opposed(left: Clause, right: Clause) -> frozenset[str]:
         return shared if len(shared) >= least else frozenset()
     for one, other in _OPPOSITES:
         across = ((left.stems & one) and (right.stems & other)) or ((left.stems & other) and (right.stems & one))
-        is_one_sided = not ((left.stems & one) and (left.stems & other)) and not ((right.stems & one) and (right.stems & other))
+        is_one_sided = not ((left.stems & one) and (left.stems & other)) and not (
+            (right.stems & one) and (right.stems & other)
+        )
         if across and is_one_sided and shared - one - other:
             return shared
     return frozenset()

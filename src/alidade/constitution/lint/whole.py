@@ -36,7 +36,8 @@ def tiers(given: Linted) -> Iterator[Finding]:
                 "note" if tier.text else "fault",
                 given.document.where("tiers", place),
                 (),
-                f"no principle stands in the tier `{tier.id}`" + ("; its prose is asked of no model" if tier.text else ""),
+                f"no principle stands in the tier `{tier.id}`"
+                + ("; its prose is asked of no model" if tier.text else ""),
                 f"give a principle `tier: {tier.id}`, or remove the tier",
             )
 
@@ -83,7 +84,9 @@ def ancestry(given: Linted) -> Iterator[Finding]:
         yield Finding("parent", "fault", document.where("parent"), (), "`parent` is no digest of 64 hex digits", hint)
     if parent is None or parent.digest == constitution.digest:
         return
-    if constitution.parent not in {None, parent.digest} or (constitution.parent is None and parent.id == constitution.id):
+    if constitution.parent not in {None, parent.digest} or (
+        constitution.parent is None and parent.id == constitution.id
+    ):
         hint = f"set `parent: {parent.digest}`"
         what = f"`parent` is not the digest of `{parent.id}` {parent.version}"
         yield Finding("parent", "note", document.where("parent"), (), what, hint)

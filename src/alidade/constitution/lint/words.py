@@ -19,9 +19,29 @@ _CLAUSE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 # Clauses that only say where to look ask for nothing, and instances are not the subject.
-_LOOKS = re.compile(r"\W*(?:please\s+)?(?:compare|consider|identify|discuss|explain|think|read|look|critique|examine)\b", re.IGNORECASE)
+_LOOKS = re.compile(
+    r"\W*(?:please\s+)?(?:compare|consider|identify|discuss|explain|think|read|look|critique|examine)\b", re.IGNORECASE
+)
 _INSTANCES = re.compile(r",?\s+such as [^.;!?]*", re.IGNORECASE)
-_ENDINGS = ("fulness", "ingly", "iness", "ation", "ment", "ness", "ings", "edly", "ied", "ies", "ing", "ely", "ed", "es", "ly", "s", "e")
+_ENDINGS = (
+    "fulness",
+    "ingly",
+    "iness",
+    "ation",
+    "ment",
+    "ness",
+    "ings",
+    "edly",
+    "ied",
+    "ies",
+    "ing",
+    "ely",
+    "ed",
+    "es",
+    "ly",
+    "s",
+    "e",
+)
 
 # Words that only hold a sentence about answers together; a principle is never about them.
 FILLER = frozenset(
@@ -50,7 +70,9 @@ _NEGATION = frozenset(
     forbid forbidden withhold withholds""".split()
 )
 # A negation of the wrong thing: "do not hesitate to refuse" is a request.
-_CANCELS = re.compile(r"\bnot (?:only|just|merely|hesitate|afraid|necessarily)\b|\bno matter\b|\bwhether or not\b|\bnothing but\b|\bnot least\b")
+_CANCELS = re.compile(
+    r"\bnot (?:only|just|merely|hesitate|afraid|necessarily)\b|\bno matter\b|\bwhether or not\b|\bnothing but\b|\bnot least\b"
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +130,8 @@ def shingles(text: str, length: int = 2) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(found[place : place + length]) for place in range(max(1, len(found) - length + 1)))
 
 
-def jaccard(left: frozenset[object] | frozenset[tuple[str, ...]], right: frozenset[object] | frozenset[tuple[str, ...]]) -> float:
+def jaccard(
+    left: frozenset[object] | frozenset[tuple[str, ...]], right: frozenset[object] | frozenset[tuple[str, ...]]
+) -> float:
     """What two sets share of what either has, from 0 to 1."""
     return len(left & right) / len(left | right) if left or right else 0.0
