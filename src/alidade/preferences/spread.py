@@ -32,7 +32,8 @@ AT = np.linspace(-4.2, 4.2, 19)
 GAPS, WIDTHS = np.sinh(AT), np.cosh(AT) * (AT[1] - AT[0])  # closer together where chances change
 SQRT_PI = float(np.sqrt(np.pi))
 LEVEL = len(AT) // 2  # where the gap is none
-STARTS, HELD = (None, 4 * USUAL), 3  # spreads to start from, and for how many rounds they are held
+FAR, HELD = 4 * USUAL, 3  # a spread to start from, and for how many rounds it is held
+CLEARLY = 5.0  # nats
 # The gap of two answers has twice the variance of one: its density at each gap and spread, times the width of the cell.
 PRIOR = WIDTHS * np.exp(-((GAPS / SPREADS[:, None]) ** 2) / 4) / (2 * SQRT_PI * SPREADS[:, None])
 PRIOR = PRIOR.T.astype(np.float32)
@@ -42,7 +43,8 @@ class Spread(NamedTuple):
     """How far apart answers lie.
 
     `utilities` is the spread of what answers are worth, in log-odds of a careful vote, where they differ; `equal` is the share of pairs
-    that do not; `care` is each annotator's share of careful votes.
+    that do not, which is none where nobody calls a tie: votes for sides do not tell equal answers from near ones; `care` is each
+    annotator's share of careful votes.
     """
 
     utilities: float
@@ -54,10 +56,11 @@ def fitted_spread(ballots: Ballots) -> Spread:
     """Under which the votes are likeliest.
 
     Disagreement may be carelessness or answers near each other, and expectation maximisation stays with what it took it for at first.
-    So it starts from both.
+    So it starts from both; answers far apart must be clearly likelier to be believed.
     """
     asked = _votes_on_pairs(ballots)
-    return max((_climbed(asked, len(ballots.votes), held) for held in STARTS), key=lambda found: found[0])[1]
+    (likely, found), (far_likely, far) = (_climbed(asked, len(ballots.votes), held) for held in (None, FAR))
+    return far if far_likely > likely + CLEARLY else found
 
 
 def _climbed(asked: _Asked, annotators: int, held: float | None) -> tuple[float, Spread]:
@@ -109,7 +112,7 @@ class _Crowd(NamedTuple):
 
     @classmethod
     def at_first(cls, annotators: int, tied: float) -> _Crowd:
-        return cls(np.full(annotators, CARE), 0.5, tied, 2 * tied, EQUAL)
+        return cls(np.full(annotators, CARE), 0.5, tied, 2 * tied, EQUAL if tied else 0.0)
 
     def chances(self, asked: _Asked) -> tuple[Array, Array]:
         """Of each vote at each gap: that it was given with care and came out so, and that it came out so."""
@@ -123,11 +126,11 @@ class _Crowd(NamedTuple):
         sure, (equals, pairs) = cared.sum(axis=1), level
         found = (CARE_VOTES * CARE + np.bincount(asked.who, sure, len(self.care))) / trusted
         left, right = (HABIT_VOTES / 2 + float((1 - sure) @ (asked.shown == side)) for side in (LEFT, RIGHT))
-        nu = self.nu
+        nu, equal = self.nu, self.equal
         if self.tied:
+            equal = (EQUAL_PAIRS * EQUAL + float(equals.sum(dtype=float))) / (EQUAL_PAIRS + pairs)
             nu *= float(cared[asked.said == TIE].sum() / (cared.sum(axis=0) @ _careful(nu)[TIE]))
         further = expit(logit(self.care) + FURTHER * (logit(found) - logit(self.care)))
-        equal = (EQUAL_PAIRS * EQUAL + float(equals.sum(dtype=float))) / (EQUAL_PAIRS + pairs)
         return _Crowd(np.clip(further, LEAST_CARE, 1 - LEAST_CARE), left / (left + right), self.tied, nu, equal)
 
 
