@@ -55,11 +55,14 @@ class Spread(NamedTuple):
 def fitted_spread(ballots: Ballots) -> Spread:
     """Under which the votes are likeliest.
 
-    Disagreement may be carelessness or answers near each other, and expectation maximisation stays with what it took it for at first.
-    So it starts from both; answers far apart must be clearly likelier to be believed.
+    Disagreement may be carelessness or answers near each other. Where many tie, and some never do, expectation maximisation stays with
+    what it took it for at first; so it starts from both, and answers far apart must be clearly likelier to be believed.
     """
     asked = _votes_on_pairs(ballots)
-    (likely, found), (far_likely, far) = (_climbed(asked, len(ballots.votes), held) for held in (None, FAR))
+    likely, found = _climbed(asked, len(ballots.votes), None)
+    if not found.equal:
+        return found
+    far_likely, far = _climbed(asked, len(ballots.votes), FAR)
     return far if far_likely > likely + CLEARLY else found
 
 
@@ -70,6 +73,7 @@ def _climbed(asked: _Asked, annotators: int, held: float | None) -> tuple[float,
     likelier = -0.5 * (np.log(SPREADS / USUAL) / DOUBT) ** 2
     crowd = _Crowd.at_first(annotators, float(np.mean(asked.said == TIE)))
     trusted = CARE_VOTES + np.bincount(asked.who, minlength=annotators)
+    before, score, best = crowd, 0.0, 0
     for turn in range(ROUNDS):
         with_care, chance = crowd.chances(asked)
         told = np.add.reduceat(np.log(chance), starts, axis=0)
