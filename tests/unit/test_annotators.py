@@ -145,7 +145,46 @@ def test_a_large_fit_has_the_same_top_as_a_small_one(monkeypatch):
 @pytest.mark.parametrize("spread", [0.5, 1.5, 4.0])
 def test_the_spread_of_utilities_is_found_from_a_few_votes_a_pair(spread):
     cast, _ = on_pairs_of_their_own(spread, votes=3)
-    assert fitted_spread(cast)[0] == pytest.approx(spread, rel=0.35)
+    assert fitted_spread(cast).utilities == pytest.approx(spread, rel=0.35)
+
+
+def some_equal(votes, spammers=4, pairs=1500, seed=0):
+    """Votes on pairs of which four in ten are equal and the others far apart, by 12 annotators: the careful tie equals, spammers never."""
+    rng = np.random.default_rng(seed)
+    equal = rng.random(pairs) < 0.4
+    gap = np.where(equal, 0.0, rng.normal(0, 12, pairs))
+    pair = np.repeat(np.arange(pairs), votes)
+    who = np.concatenate([rng.permutation(12)[:votes] for _ in range(pairs)])
+    tossed = np.where(rng.random(len(pair)) < 0.5, LEFT, RIGHT)
+    said = np.where(rng.random(len(pair)) < expit(gap[pair]), LEFT, RIGHT)
+    outcome = np.where(who < spammers, tossed, np.where(np.abs(gap[pair]) < 1, TIE, said))
+    return Ballots(who, 2 * pair, 2 * pair + 1, outcome), gap
+
+
+def test_those_who_never_tie_do_not_make_far_answers_seem_near():
+    """Two votes a pair, a third by spammers: they disagree with the careful because they do not care, not because answers are alike."""
+    found = fitted_spread(some_equal(2)[0])
+    assert found.utilities > 6
+    assert found.care[:4].max() < 0.2
+    assert found.care[4:].min() > 0.9
+    assert found.equal == pytest.approx(0.4, abs=0.1)
+
+
+def test_without_ties_equal_answers_are_not_told_from_near_ones():
+    assert fitted_spread(on_pairs_of_their_own(1.5, votes=3, pairs=300)[0]).equal == 0
+
+
+@pytest.mark.parametrize("spammers", [0, 4])
+def test_a_lone_vote_beside_a_tie_decides_little_where_many_pairs_are_equal(spammers):
+    cast, gap = some_equal(2, spammers)
+    left = 2 * np.arange(len(gap))
+    label = fit_annotators(cast).label_prob(left, left + 1)
+    sure = np.maximum(label, 1 - label)
+    tied = np.bincount(cast.left // 2, cast.outcome == TIE) > 0
+    assert sure[tied].mean() < 0.6
+    apart = (np.abs(gap) > 3) & ~tied
+    assert sure[apart].mean() > 0.85
+    assert np.mean((label > 0.5)[apart] == (gap > 0)[apart]) > 0.93
 
 
 def on_pairs_of_their_own(spread, votes, pairs=2000):
@@ -177,6 +216,23 @@ def test_the_label_of_a_pair_that_shares_no_answer_is_exact_given_the_annotators
     places = np.array([14]), np.array([15])
     assert model.label_prob(*places)[0] == pytest.approx(exact, abs=1e-3)
     assert model.label_prob(*places[::-1])[0] == pytest.approx(1 - exact, abs=1e-3)
+
+
+def test_the_label_of_a_pair_that_may_be_equal_is_exact_given_the_annotators():
+    model = fit_annotators(some_equal(2, pairs=200)[0])
+    cast, pool = model.posterior.ballots, Pool.at(model.flat, model.layout, ties=True)
+    spread, equal = model.posterior.spread, model.posterior.equal
+    gap = np.linspace(-90, 90, 18001)
+    density = np.exp(-((gap / spread) ** 2) / 4) / (2 * spread * np.pi**0.5) * (gap[1] - gap[0])
+    for number in (3, 11, 40):
+        apart, level = (1 - equal) * density, equal
+        for vote in np.flatnonzero(cast.left == 2 * number):
+            said, who = Said(int(cast.outcome[vote])), cast.annotator[vote : vote + 1]
+            apart = apart * pool.chance(said, who, gap, None)[0]
+            level = level * pool.chance(said, who, np.zeros(1), None)[0][0]
+        exact = ((apart * expit(gap)).sum() + level / 2) / (apart.sum() + level)
+        place = np.array([2 * number])
+        assert model.label_prob(place, place + 1)[0] == pytest.approx(exact, abs=0.02)
 
 
 def test_many_annotators_are_tied_only_through_what_all_share_and_differ_little(monkeypatch):

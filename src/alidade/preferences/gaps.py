@@ -23,6 +23,8 @@ from alidade.preferences.uncertainty import Matrix, each_squared
 
 Pairs = tuple[Array, Array]  # left and right answers
 DEVIATIONS = np.linspace(-5, 5, 61)
+STEP = DEVIATIONS[1] - DEVIATIONS[0]
+NORMAL = np.exp(-0.5 * DEVIATIONS**2) / np.sqrt(2 * np.pi)
 TINY = 1e-12
 
 
@@ -42,11 +44,20 @@ def chance_left_is_better(posterior: Posterior, flat: Array, certain: Matrix, as
     without = np.maximum(precision - told, 0.5 / posterior.spread**2)
     middle = mean - slope / without
     gaps = middle[:, None] + DEVIATIONS / np.sqrt(without)[:, None]
-    likely = sum((one.log_chance(flat, gaps) for one in own), np.tile(-0.5 * DEVIATIONS**2, (len(mean), 1)))
+    # One further column: no gap at all.
+    gaps = np.hstack([gaps, np.zeros((len(mean), 1))])
+    likely = sum((one.log_chance(flat, gaps) for one in own), np.zeros_like(gaps))
     likely = np.exp(likely - likely.max(axis=1, keepdims=True))
-    likely /= likely.sum(axis=1, keepdims=True)
+    apart = likely[:, :-1] * (NORMAL * STEP)
+    # The other pairs speak of the gap as `middle` and `without`; by Savage and Dickey they favour equality by how much denser that
+    # is at no gap than the prior.
+    denser = np.sqrt(2 * without) * posterior.spread * np.exp(-0.5 * without * middle**2)
+    level = posterior.equal * likely[:, -1] * denser
+    equal = level / (level + (1 - posterior.equal) * apart.sum(axis=1))
+    apart /= apart.sum(axis=1, keepdims=True)
     turned = np.where(asked[0] > asked[1], -1.0, 1.0)[:, None]
-    return (likely[pairs.place] * expit(turned * gaps[pairs.place] + lead[:, None])).sum(axis=1)
+    told = (apart[pairs.place] * expit(turned * gaps[pairs.place, :-1] + lead[:, None])).sum(axis=1)
+    return told + equal[pairs.place] * (expit(lead) - told)
 
 
 class _Pairs(NamedTuple):

@@ -68,7 +68,8 @@ class Room:
 class Posterior:
     """The log of the posterior density of utilities and annotators, but for a constant.
 
-    `spread` is that of the utilities, in log-odds of a careful vote; `care` [annotators] is where the search for attention starts;
+    `spread` is that of the utilities, in log-odds of a careful vote; `equal` is the share of pairs
+    that are equal; `care` [annotators] is where the search for attention starts;
     `unit` [annotators] is how much each annotator's sharpness counts for the unit; `room` is what each one's votes leave open of
     the utilities.
     """
@@ -77,6 +78,7 @@ class Posterior:
     layout: Layout
     votes: tuple[PairVotes | OrderVotes, ...]
     spread: float
+    equal: float
     care: Array
     unit: Array
     room: Room

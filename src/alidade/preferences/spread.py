@@ -10,6 +10,8 @@ composite likelihood methods.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import expit, logit
 
@@ -25,44 +27,115 @@ LEAST_CARE = 0.01
 MOST_PAIRS = 2000
 CARE, CARE_VOTES = 0.88, 2.0  # what is expected of an annotator, and how many votes that is worth
 HABIT_VOTES = 20.0  # that neither side is picked more often without looking
+EQUAL, EQUAL_PAIRS = 0.1, 10.0  # the share of pairs that are expected to be equal, and how many pairs that is worth
 AT = np.linspace(-4.2, 4.2, 19)
-GAPS, WIDTHS = np.sinh(AT), np.cosh(AT)  # closer together where chances change
+GAPS, WIDTHS = np.sinh(AT), np.cosh(AT) * (AT[1] - AT[0])  # closer together where chances change
+SQRT_PI = float(np.sqrt(np.pi))
+LEVEL = len(AT) // 2  # where the gap is none
+FAR, HELD = 4 * USUAL, 3  # a spread to start from, and for how many rounds it is held
+CLEARLY = 5.0  # nats
+# The gap of two answers has twice the variance of one: its density at each gap and spread, times the width of the cell.
+PRIOR = WIDTHS * np.exp(-((GAPS / SPREADS[:, None]) ** 2) / 4) / (2 * SQRT_PI * SPREADS[:, None])
+PRIOR = PRIOR.T.astype(np.float32)
 
 
-def fitted_spread(ballots: Ballots) -> tuple[float, Array]:
-    """The spread of utilities, in log-odds of a careful vote; and each annotator's share of care."""
-    who, pair, said, shown = _votes_on_pairs(ballots)
-    starts = np.flatnonzero(np.diff(pair, prepend=-1))
-    row = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(pair)))
-    # The gap of two answers has twice the variance of one.
-    prior = np.exp(np.log(WIDTHS) - (GAPS / SPREADS[:, None]) ** 2 / 4 - np.log(SPREADS[:, None])).T.astype(np.float32)
-    expected = -0.5 * (np.log(SPREADS / USUAL) / DOUBT) ** 2
-    tied = float(np.mean(said == TIE))
-    care, nu, best = np.full(len(ballots.votes), CARE), 2 * tied, 0
-    habit = 0.5
-    trusted = CARE_VOTES + np.bincount(who, minlength=len(care))
-    for _ in range(ROUNDS):
-        caring = care[who, None].astype(np.float32)
-        with_care = caring * _careful(nu)[said]
-        idle = np.array([(1 - tied) * habit, (1 - tied) * (1 - habit), tied], dtype=np.float32)[shown, None]
-        chance = with_care + (1 - caring) * idle
+class Spread(NamedTuple):
+    """How far apart answers lie.
+
+    `utilities` is the spread of what answers are worth, in log-odds of a careful vote, where they differ; `equal` is the share of pairs
+    that do not, which is none where nobody calls a tie: votes for sides do not tell equal answers from near ones; `care` is each
+    annotator's share of careful votes.
+    """
+
+    utilities: float
+    equal: float
+    care: Array
+
+
+def fitted_spread(ballots: Ballots) -> Spread:
+    """Under which the votes are likeliest.
+
+    Disagreement may be carelessness or answers near each other. Where many tie, and some never do, expectation maximisation stays with
+    what it took it for at first; so it starts from both, and answers far apart must be clearly likelier to be believed.
+    """
+    asked = _votes_on_pairs(ballots)
+    likely, found = _climbed(asked, len(ballots.votes), None)
+    if not found.equal:
+        return found
+    far_likely, far = _climbed(asked, len(ballots.votes), FAR)
+    return far if far_likely > likely + CLEARLY else found
+
+
+def _climbed(asked: _Asked, annotators: int, held: float | None) -> tuple[float, Spread]:
+    """The likeliest from a start at which the spread is `held` for some rounds, or free; and the log of how likely."""
+    starts = np.flatnonzero(np.diff(asked.pair, prepend=-1))
+    row = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(asked.pair)))
+    likelier = -0.5 * (np.log(SPREADS / USUAL) / DOUBT) ** 2
+    crowd = _Crowd.at_first(annotators, float(np.mean(asked.said == TIE)))
+    trusted = CARE_VOTES + np.bincount(asked.who, minlength=annotators)
+    before, score, best = crowd, 0.0, 0
+    for turn in range(ROUNDS):
+        with_care, chance = crowd.chances(asked)
         told = np.add.reduceat(np.log(chance), starts, axis=0)
-        likely = np.exp(told - told.max(axis=1, keepdims=True))
-        best = int(np.argmax(np.log(likely @ prior).sum(axis=0, dtype=float) + expected))
-        gaps = likely * prior[:, best]
+        most = told.max(axis=1, keepdims=True)
+        likely = np.exp(told - most)
+        level = crowd.equal * likely[:, LEVEL]
+        either = level[:, None] + (1 - crowd.equal) * (likely @ PRIOR)
+        scores = np.log(either).sum(axis=0, dtype=float) + likelier
+        is_held = held is not None and turn < HELD
+        best = int(np.abs(SPREADS - held).argmin() if is_held else scores.argmax())
+        gaps = (1 - crowd.equal) * likely * PRIOR[:, best]
+        gaps[:, LEVEL] += level
         gaps /= gaps.sum(axis=1, keepdims=True)
         cared = with_care / chance * gaps[row]
-        sure = cared.sum(axis=1)
-        found = (CARE_VOTES * CARE + np.bincount(who, sure, len(care))) / trusted
-        left, right = (HABIT_VOTES / 2 + float((1 - sure) @ (shown == side)) for side in (LEFT, RIGHT))
-        habit = left / (left + right)
-        if tied:
-            nu *= float(cared[said == TIE].sum() / (cared.sum(axis=0) @ _careful(nu)[TIE]))
-        further = expit(logit(care) + FURTHER * (logit(found) - logit(care)))
-        before, care = care, np.clip(further, LEAST_CARE, 1 - LEAST_CARE)
-        if np.abs(care - before).max() < SETTLED:
+        before, score = crowd, float(scores[best] + most.sum(dtype=float))
+        crowd = crowd.after(asked, cared, trusted, (level / either[:, best], len(likely)))
+        if not is_held and np.abs(crowd.care - before.care).max() < SETTLED:
             break
-    return float(SPREADS[best]), care
+    believed = CARE_VOTES * float((CARE * np.log(before.care) + (1 - CARE) * np.log(1 - before.care)).sum())
+    return score + believed, Spread(float(SPREADS[best]), crowd.equal, crowd.care)
+
+
+class _Asked(NamedTuple):
+    """Votes sorted by pair: who voted, on which pair, whether its first answer won (0), its second (1) or none (2); the outcome."""
+
+    who: Array
+    pair: Array
+    said: Array
+    shown: Array
+
+
+class _Crowd(NamedTuple):
+    """What is fitted beside the spread: care, how often careless votes go left, ties of each kind, the share of equal pairs."""
+
+    care: Array
+    habit: float
+    tied: float
+    nu: float
+    equal: float
+
+    @classmethod
+    def at_first(cls, annotators: int, tied: float) -> _Crowd:
+        return cls(np.full(annotators, CARE), 0.5, tied, 2 * tied, EQUAL if tied else 0.0)
+
+    def chances(self, asked: _Asked) -> tuple[Array, Array]:
+        """Of each vote at each gap: that it was given with care and came out so, and that it came out so."""
+        caring = self.care[asked.who, None].astype(np.float32)
+        with_care = caring * _careful(self.nu)[asked.said]
+        each = [(1 - self.tied) * self.habit, (1 - self.tied) * (1 - self.habit), self.tied]
+        return with_care, with_care + (1 - caring) * np.array(each, dtype=np.float32)[asked.shown, None]
+
+    def after(self, asked: _Asked, cared: Array, trusted: Array, level: tuple[Array, int]) -> _Crowd:
+        """As seen by who seems to have cared at which gap, and which pairs seem equal."""
+        sure, (equals, pairs) = cared.sum(axis=1), level
+        found = (CARE_VOTES * CARE + np.bincount(asked.who, sure, len(self.care))) / trusted
+        left, right = (HABIT_VOTES / 2 + float((1 - sure) @ (asked.shown == side)) for side in (LEFT, RIGHT))
+        nu, equal = self.nu, self.equal
+        if self.tied:
+            equal = (EQUAL_PAIRS * EQUAL + float(equals.sum(dtype=float))) / (EQUAL_PAIRS + pairs)
+            nu *= float(cared[asked.said == TIE].sum() / (cared.sum(axis=0) @ _careful(nu)[TIE]))
+        further = expit(logit(self.care) + FURTHER * (logit(found) - logit(self.care)))
+        return _Crowd(np.clip(further, LEAST_CARE, 1 - LEAST_CARE), left / (left + right), self.tied, nu, equal)
 
 
 def _careful(nu: float) -> Array:
@@ -71,8 +144,8 @@ def _careful(nu: float) -> Array:
     return (np.stack([ahead, behind, tie]) / (ahead + behind + tie)).astype(np.float32)
 
 
-def _votes_on_pairs(ballots: Ballots) -> tuple[Array, Array, Array, Array]:
-    """Sorted by pair: who voted, on which pair, whether the answer of the lower number won (0), the other (1) or none (2); the outcome.
+def _votes_on_pairs(ballots: Ballots) -> _Asked:
+    """Sorted by pair.
 
     An order is all its pairs that are not tied; of very many pairs every n-th is taken.
     """
@@ -84,4 +157,4 @@ def _votes_on_pairs(ballots: Ballots) -> tuple[Array, Array, Array, Array]:
     pairs, pair = np.unique(keys, return_inverse=True)
     order = np.argsort(pair, kind="stable")
     order = order[pair[order] % -(-len(pairs) // MOST_PAIRS) == 0]
-    return who[order], pair[order], said[order], outcome[order]
+    return _Asked(who[order], pair[order], said[order], outcome[order])

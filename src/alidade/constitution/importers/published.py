@@ -27,14 +27,17 @@ from alidade.constitution.importers.imported import (
     words_of,
 )
 from alidade.constitution.principles import Constitution, Origin, Principle, Requests
+from alidade.constitution.wording import PUBLISHED
 from alidade.errors import DataError
 
 Asked = Literal["critique", "revision", "comparison"]
 
+_PAIR, _CHOICE = PUBLISHED.critique, PUBLISHED.choice
 FRAMES: Mapping[Asked, tuple[str, str]] = {
-    "critique": ("\n\nCritiqueRequest: ", "\n\nCritique:"),
-    "revision": ("\n\nRevisionRequest: ", "\n\nRevision:"),
-    "comparison": ("\n", " Options:"),
+    "critique": (_PAIR.critique_request, _PAIR.critique),
+    "revision": (_PAIR.revision_request, _PAIR.revision),
+    # Of what stands between the conversation and a comparison instruction, the last line break is the instruction's.
+    "comparison": (_CHOICE.closing[-1], _CHOICE.question_end),
 }
 PAIRS, PAIR_SHOTS = "CritiqueRevisionInstructions", "CritiqueRevisionFewShotPrompts"
 CHOICES, CHOICE_SHOTS, THOUGHT_SHOTS = (
