@@ -7,6 +7,8 @@ it is plain causal attention.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,11 +18,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from alidade.errors import ModelError
-from alidade.models.cache import Filling, Step
+from alidade.models.cache import Filling, Prefix, Step
 from alidade.models.segments import Bucket, Segments
 
 NAME = "alidade"
 EXPLICIT_LENGTH = 1024
+COPIED_TOKENS = 8192  # most keys of one call when a prefix is copied before each piece
 UNSUPPORTED = {
     "softcap": "soft-capped attention scores",
     "s_aux": "attention sinks",
@@ -70,16 +73,19 @@ def alidade_attention(
         ModelError: when the model asks for a feature that is not computed exactly here.
     """
     segments: Segments | None = how.get("segments")
-    slots: Filling | Step | None = how.get("slots")
+    slots: Filling | Prefix | Step | None = how.get("slots")
     scale, dropout = how.get("scaling"), how.get("dropout", 0.0)
     planned = segments or slots
     _refuse(module, how, key.shape[2] if planned is None else planned.longest)
     if isinstance(slots, Step):
         return slots.attend(_layer(module), query, key, value, scale), None
+    if slots is not None:
+        slots.store(_layer(module), key, value)
+    if isinstance(slots, Filling):
+        return _filled(query, key, value, slots, layer=_layer(module), scale=scale), None
     if segments is not None:
-        if slots is not None:
-            slots.store(_layer(module), key, value)
-        return _packed(query, key, value, segments, scale=scale, dropout=dropout), None
+        attend = partial(_bucket_attention, scale=scale, dropout=dropout)
+        return _packed(query, key, value, segments, attend), None
     return _plain(query, key, value, attention_mask, scale=scale, dropout=dropout).transpose(1, 2), None
 
 
@@ -103,9 +109,23 @@ def _layer(module: torch.nn.Module) -> int:
     return layer
 
 
-def _packed(
-    query: Tensor, key: Tensor, value: Tensor, segments: Segments, *, scale: float | None, dropout: float
-) -> Tensor:
+_Attend = Callable[[Tensor, Tensor, Tensor, Bucket], Tensor]
+
+
+def _filled(query: Tensor, key: Tensor, value: Tensor, filling: Filling, *, layer: int, scale: float | None) -> Tensor:
+    """Each part of the row packed for itself, behind its prefix where it has one."""
+    sizes = [segments.token_count for segments, _ in filling.parts]
+    rows = zip(*(states.split(sizes, 2) for states in (query, key, value)), filling.parts, strict=True)
+    attended = []
+    for query_row, key_row, value_row, (segments, prefix) in rows:
+        attend: _Attend = partial(_bucket_attention, scale=scale, dropout=0.0)
+        if prefix is not None:
+            attend = partial(_behind, before=(prefix.keys[layer], prefix.values[layer]), scale=scale)
+        attended.append(_packed(query_row, key_row, value_row, segments, attend))
+    return torch.cat(attended, 1) if len(attended) > 1 else attended[0]
+
+
+def _packed(query: Tensor, key: Tensor, value: Tensor, segments: Segments, attend: _Attend) -> Tensor:
     batch, heads, length, width = query.shape
     if batch != 1 or length != segments.token_count:
         raise ModelError(f"a packed row of {segments.token_count} tokens was called with a batch [{batch}, {length}]")
@@ -117,13 +137,11 @@ def _packed(
     key_sizes = [bucket.count * bucket.keys for bucket in segments.buckets]
     parts = zip(queries.split(query_sizes), keys.split(key_sizes), values.split(key_sizes), strict=True)
     attended = [
-        _bucket_attention(
+        attend(
             _rectangle(query_rows, bucket.count, width),
             _rectangle(key_rows, bucket.count, width),
             _rectangle(value_rows, bucket.count, width),
             bucket,
-            scale,
-            dropout,
         )
         for bucket, (query_rows, key_rows, value_rows) in zip(segments.buckets, parts, strict=True)
     ]
@@ -140,8 +158,25 @@ def _rectangle(rows: Tensor, count: int, width: int) -> Tensor:
     return rows.view(count, rows.shape[0] // count, -1, width).transpose(1, 2)
 
 
+def _behind(
+    query: Tensor, key: Tensor, value: Tensor, bucket: Bucket, *, before: tuple[Tensor, Tensor], scale: float | None
+) -> Tensor:
+    """One call's output for causal pieces behind a prefix's keys and values, a few at a time: each takes a copy."""
+    keys = before[0].shape[1] + bucket.keys
+    at_once = max(1, COPIED_TOKENS // keys)
+    attended = []
+    for query_rows, *rows in zip(*(states.split(at_once) for states in (query, key, value)), strict=True):
+        whole_key, whole_value = (
+            torch.cat([shared.to(own.dtype).expand(len(own), -1, -1, -1), own], 2)
+            for shared, own in zip(before, rows, strict=True)
+        )
+        whole = Bucket(len(query_rows), bucket.queries, keys, None)
+        attended.append(_bucket_attention(query_rows, whole_key, whole_value, whole, scale=scale, dropout=0.0))
+    return torch.cat(attended)
+
+
 def _bucket_attention(
-    query: Tensor, key: Tensor, value: Tensor, bucket: Bucket, scale: float | None, dropout: float
+    query: Tensor, key: Tensor, value: Tensor, bucket: Bucket, *, scale: float | None, dropout: float
 ) -> Tensor:
     """One call's output as [count * queries, heads * width]."""
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
@@ -192,7 +227,7 @@ def _explicit(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, sc
 
 def _score_bias(query: Tensor, mask: Tensor | None, queries: int, keys: int, groups: int) -> Tensor:
     """0 where a query may look and -inf elsewhere, [groups * queries, keys] or [count, groups * queries, keys]."""
-    causal = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril()
+    causal = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)
     seen = causal if mask is None else mask[:, 0]
     bias = torch.zeros(seen.shape, dtype=query.dtype, device=query.device).masked_fill_(~seen, -torch.inf)
     return bias.repeat(*(1,) * (bias.dim() - 2), groups, 1)

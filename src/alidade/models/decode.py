@@ -25,7 +25,7 @@ def step_logits(model: Any, tokens: Int[Tensor, " slots"], step: Step) -> Float[
     """The logits of the token after `tokens`, which are appended to the slots at `step.places`."""
     if _is_plain(model):
         return _short_way(model, tokens, step)
-    shaped = {"input_ids": tokens[:, None], "position_ids": step.places[:, None]}
+    shaped = {"input_ids": tokens[:, None], "position_ids": step.positions[:, None]}
     return model(**shaped, slots=step, use_cache=False, logits_to_keep=1).logits[:, -1]
 
 
@@ -51,7 +51,7 @@ def _is_hooked(module: nn.Module) -> bool:
 def _short_way(model: Any, tokens: Tensor, step: Step) -> Tensor:
     trunk = model.base_model
     embedded = trunk.embed_tokens(tokens)
-    turn = _Turn.at(trunk, embedded, step.places)
+    turn = _Turn.at(trunk, embedded, step.positions)
     states = embedded.t()
     for place, layer in enumerate(trunk.layers):
         attended = _attended(layer.self_attn, _normed(layer.input_layernorm, states), turn, step, place)

@@ -1,6 +1,7 @@
 """Sampling without waste: packed prefills, shared by K answers; finished answers leave and others take their slots.
 
-Live answers are always the first slots, so a step computes nothing for the finished ones. Every answer draws from its
+Live answers are always the first slots, so a step computes nothing for the finished ones. What many prompts begin with is
+prefilled once and kept once. Every answer draws from its
 own stream of random numbers, named by its prompt's place and its copy, so neither `batch_size` nor the order of work
 chooses the noise.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -18,8 +20,9 @@ from torch import Tensor, nn
 from alidade.errors import DataError, ModelError
 from alidade.models.attention import attach, unwrapped
 from alidade.models.base import Sampled, Sampling
-from alidade.models.cache import Cache, Filling, Step
+from alidade.models.cache import Cache, Filling, Prefix, Step
 from alidade.models.decode import step_logits
+from alidade.models.prefixes import Group, shared_prefixes
 from alidade.models.segments import Segments
 from alidade.progress import Progress, SilentProgress, Tracker
 from alidade.seeds import derive
@@ -40,12 +43,14 @@ def generate(  # noqa: PLR0913 - what is sampled, how, and how it is scheduled
     stop_ids: Collection[int],
     copies: int = 1,
     batch_size: int = 256,
+    share: bool = True,
     progress: Progress | None = None,
 ) -> list[Sampled]:
     """`copies` answers to each prompt, all of a prompt's answers in a row.
 
     An answer ends with a stop token, or unfinished after `how.max_new_tokens` tokens or at the end of the model's
-    context. `log_probs` are at the sampling temperature, and at 1 where that is 0.
+    context. `log_probs` are at the sampling temperature, and at 1 where that is 0. With `share`, tokens that many
+    prompts begin with are computed once, and the answers are the same up to rounding.
 
     Raises:
         DataError: when a prompt is empty or fills the model's context.
@@ -60,7 +65,8 @@ def generate(  # noqa: PLR0913 - what is sampled, how, and how it is scheduled
         _evaluating(model),
         (progress or SilentProgress()).track(len(prompts) * copies, "sampling", "answers") as tracker,
     ):
-        work = _Work.of(model, prompts, limits, copies, batch_size)
+        groups = shared_prefixes(prompts, copies) if share else []
+        work = _Work.of(model, prompts, limits, groups, copies=copies, batch_size=batch_size)
         run = _Run(model, how, work, torch.tensor(sorted(stop_ids), device=model.device), tracker)
         run.to_the_end()
     return run.results()
@@ -105,27 +111,55 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be written: jobs in order of their prompts' lengths, and how many are written at a time."""
+    """What is to be written: jobs by group, in order of their lengths, and how many are written at a time.
+
+    `length` is the most tokens of a slot, which holds what follows the prefix; `group_of` is -1 for a prompt in no group.
+    """
 
     prompts: Sequence[Sequence[int]]
     limits: Sequence[int]
     copies: int
+    groups: Sequence[Group]
+    group_of: list[int]
     order: list[int]
     slots: int
     length: int
 
     @classmethod
     def of(
-        cls, model: Any, prompts: Sequence[Sequence[int]], limits: Sequence[int], copies: int, batch_size: int
+        cls,
+        model: Any,
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        groups: Sequence[Group],
+        *,
+        copies: int,
+        batch_size: int,
     ) -> _Work:
-        by_length = sorted(range(len(prompts)), key=lambda place: len(prompts[place]) + limits[place], reverse=True)
-        order = [place * copies + copy for place in by_length for copy in range(copies)]
-        length = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True))
-        slots = max(1, min(batch_size, len(order), _affordable_slots(model, length)))
-        return cls(prompts, limits, copies, order, slots, length)
+        group_of = [-1] * len(prompts)
+        own = [len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)]
+        for number, group in enumerate(groups):
+            for place in group.places:
+                group_of[place] = number
+                own[place] -= group.length
+        places = sorted(range(len(prompts)), key=lambda place: (group_of[place], -own[place]))
+        order = [place * copies + copy for place in places for copy in range(copies)]
+        # Each slot also has its part in the prefixes.
+        part = max((-(-group.length // (len(group.places) * copies)) for group in groups), default=0)
+        slots = max(1, min(batch_size, len(order), _affordable_slots(model, max(own) + part)))
+        return cls(prompts, limits, copies, groups, group_of, order, slots, max(own))
 
     def prompt_of(self, job: int) -> int:
         return job // self.copies
+
+    def before(self, prompt: int) -> int:
+        """How many of the prompt's tokens its group shares."""
+        group = self.group_of[prompt]
+        return self.groups[group].length if group >= 0 else 0
+
+    def rest(self, prompt: int) -> Sequence[int]:
+        """The prompt's tokens after those that its group shares."""
+        return self.prompts[prompt][self.before(prompt) :]
 
 
 def _affordable_slots(model: Any, length: int) -> int:
@@ -146,9 +180,11 @@ class _Run:
         self._cache = Cache(work.slots, work.length)
         self._key = derive(how.seed, "sampling")
         self._queue, self._live = 0, 0
-        # One row each: the job, the cached tokens, the tokens written, the most it may write, the last token.
-        self._state = torch.zeros(5, work.slots, dtype=torch.int64, device=device)
-        self._job, self._cached, self._written, self._limit, self._last = self._state
+        self._prefixes: dict[int, Prefix] = {}
+        # One row each: the job, the cached tokens, the tokens written, the most it may write, the last token,
+        # the group, the tokens of its prefix.
+        self._state = torch.zeros(7, work.slots, dtype=torch.int64, device=device)
+        self._job, self._cached, self._written, self._limit, self._last, self._group, self._before = self._state
         self._tokens = torch.zeros(jobs, longest, dtype=torch.int32, device=device)
         self._log_probs = torch.zeros(jobs, longest, dtype=torch.float32, device=device)
         self._counts = torch.zeros(jobs, dtype=torch.int64, device=device)
@@ -174,23 +210,23 @@ class _Run:
         return waiting > 0 and (not self._live or free >= min(waiting, max(1, self._work.slots // 8)))
 
     def _refill(self) -> None:
-        """Prefill the next jobs' prompts, each once, and draw the first token of every job."""
+        """Prefill what follows the prefix in the next jobs' prompts, each once, and draw the first token of every job."""
         jobs, prompts = self._next_jobs()
         work, device = self._work, self._model.device
-        rows = [work.prompts[prompt] for prompt in prompts]
-        segments = Segments.of([(len(row), ()) for row in rows], device)
-        ends = torch.tensor([len(row) for row in rows]).cumsum(0)
+        self._renew_prefixes({work.group_of[prompt] for prompt in prompts})
+        rows = [work.rest(prompt) for prompt in prompts]
+        lengths = torch.tensor([len(row) for row in rows])
+        ends = lengths.cumsum(0)
         row_of = {prompt: place for place, prompt in enumerate(prompts)}
         place = torch.tensor([row_of[work.prompt_of(job)] for job in jobs])
-        lengths = torch.tensor([len(row) for row in rows])
         # A short prompt's slot takes some token after its end as well; it is hidden, then overwritten.
         taken = (ends - lengths)[place, None] + torch.arange(int(lengths.max()))
-        tokens = taken.clamp_max(segments.token_count - 1).to(device)
+        tokens = taken.clamp_max(int(ends[-1]) - 1).to(device)
+        filling = Filling(self._cache, self._live, tokens, self._parts(prompts))
         logits = self._model(
             input_ids=torch.tensor([token for row in rows for token in row], device=device)[None],
-            position_ids=segments.position_ids,
-            segments=segments,
-            slots=Filling(self._cache, self._live, tokens),
+            position_ids=filling.position_ids,
+            slots=filling,
             use_cache=False,
             logits_to_keep=(ends - 1).to(device),
         ).logits[0]
@@ -198,7 +234,8 @@ class _Run:
         self._job[new] = torch.tensor(jobs, device=device)
         self._cached[new] = lengths[place].to(device)
         self._written[new] = 0
-        self._limit[new] = torch.tensor([work.limits[work.prompt_of(job)] for job in jobs], device=device)
+        of_prompt = [(work.limits[prompt], work.group_of[prompt], work.before(prompt)) for prompt in prompts]
+        self._limit[new], self._group[new], self._before[new] = torch.tensor(of_prompt)[place].T.to(device)
         self._live += len(jobs)
         self._queue += len(jobs)
         self._write(logits[place.to(device)], new)
@@ -211,22 +248,54 @@ class _Run:
         for job in self._work.order[self._queue : self._queue + self._work.slots - self._live]:
             prompt = self._work.prompt_of(job)
             if prompt not in prompts:
-                tokens += len(self._work.prompts[prompt])
+                tokens += len(self._work.rest(prompt))
                 if jobs and tokens > PREFILL_TOKENS:
                     break
                 prompts[prompt] = None
             jobs.append(job)
         return jobs, list(prompts)
 
+    def _renew_prefixes(self, beginning: set[int]) -> None:
+        """Keep the prefixes of the live answers, and compute those of the groups that begin."""
+        if self._work.groups:
+            needed = (beginning | set(self._live_groups())) - {-1}
+            self._prefixes = {number: self._prefixes.get(number) or self._prefilled(number) for number in needed}
+
+    def _live_groups(self) -> list[int]:
+        return self._group[: self._live].unique().tolist()
+
+    def _prefilled(self, number: int) -> Prefix:
+        group, device = self._work.groups[number], self._model.device
+        prefix = Prefix(group.length)
+        segments = Segments.of([(group.length, ())], device)
+        tokens = list(self._work.prompts[group.places[0]][: group.length])
+        shaped = {"input_ids": torch.tensor(tokens, device=device)[None], "position_ids": segments.position_ids}
+        self._model(**shaped, segments=segments, slots=prefix, use_cache=False, logits_to_keep=1)
+        return prefix
+
+    def _parts(self, prompts: Sequence[int]) -> tuple[tuple[Segments, Prefix | None], ...]:
+        """The plan of each group's prompts, which are neighbours, and the prefix before them."""
+        work, device = self._work, self._model.device
+        grouped = groupby(prompts, key=work.group_of.__getitem__)
+        rows = ((number, [(len(work.rest(prompt)), ()) for prompt in some]) for number, some in grouped)
+        return tuple((Segments.of(trees, device), self._prefixes.get(number)) for number, trees in rows)
+
     def _step(self) -> None:
         """One more token for every live job."""
         live = self._live
         width = live if live <= STRIDE else min(self._work.slots, -(-live // STRIDE) * STRIDE)
-        places = self._cached[:width]
-        step = Step.at(self._cache, places, int(places.max()) + 1)
+        step = Step.at(self._cache, self._cached[:width], self._before[:width], self._shared())
         logits = step_logits(self._model, self._last[:width], step)[:live]
         self._cached[:live] += 1
         self._write(logits, slice(0, live))
+
+    def _shared(self) -> list[tuple[Prefix, Tensor]]:
+        """The live prefixes, each with the slots behind it."""
+        if not self._prefixes:
+            return []
+        groups = self._group[: self._live]
+        live = [number for number in self._live_groups() if number >= 0]
+        return [(self._prefixes[number], (groups == number).nonzero()[:, 0]) for number in live]
 
     def _write(self, logits: Tensor, slots: slice) -> None:
         """Draw a token for each of `slots`, note it, and let the finished leave."""

@@ -1,0 +1,1 @@
+"""How fast many requests behind the same examples are answered, beside plain transformers."""
