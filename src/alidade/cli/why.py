@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,16 +35,20 @@ def why(
         )
         return
     for (name, file), rows in groupby(found.rows, key=lambda row: (row.manifest.name, row.file)):
-        _show_rows(f"{name}/{file}", list(rows))
+        _show_rows(f"{name}/{file}", list(rows), asked)
     seen: set[str] = set()
     for step in found.steps:
         for line in lineage_lines(step, seen):
             typer.echo(line)
 
 
-def _show_rows(place: str, rows: list[RowFound]) -> None:
+def _show_rows(place: str, rows: list[RowFound], asked: str) -> None:
+    from alidade.constitution.ledger import told
+
     for row in rows[:_SHOWN_ROWS]:
         typer.echo(f"{place}:{row.line}  {_cut(json.dumps(row.row, ensure_ascii=False))}")
+        for line in told(row.manifest.kind, row.row, asked):
+            typer.echo(indent(line, "    "))
     if len(rows) > _SHOWN_ROWS:
         typer.echo(f"{place}: and {len(rows) - _SHOWN_ROWS} more (--json shows all)")
 
