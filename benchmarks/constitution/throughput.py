@@ -2,8 +2,9 @@
 
 Plain transformers `generate` in left-padded batches of similar length, our engine with every prompt prefilled whole, and our
 engine with the shared prefix computed once. All draw at one temperature, unfiltered, and stop at the same token; speeds count
-the tokens really written. First each setting of each way is tried on a part of the requests; the fastest ones then take
-turns on all of them, so that a slow minute of the machine meets all three.
+the tokens really written. First plain generate is tried in both number types and three batch sizes on a part of the requests;
+its fastest setting and our engine at its defaults then take turns on all of them, so that a slow minute of the machine meets
+all three.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from transformers import AutoModelForCausalLM
 
 from alidade.models.base import Sampling
 from alidade.models.engine import generate
-from alidade.models.local import load, tune_allocator
+from alidade.models.local import LocalModel, load, tune_allocator
 from alidade.models.prefixes import shared_prefixes
 from alidade.testbed.pilot import pilot_folder
 from alidade.testbed.reviews import critique
@@ -35,8 +36,6 @@ ROOT = Path(__file__).parents[2]
 GOAL = 3.0  # times the speed of plain generate
 TYPES = ("float32", "bfloat16")
 BATCHES = (32, 64, 128)
-SLOTS = (64, 128, 256)
-WAYS = ("plain", "whole", "shared")
 PAIRS = (("shared", "plain"), ("shared", "whole"), ("whole", "plain"))
 Prompts = Sequence[Sequence[int]]
 Setting = tuple[str, int]
@@ -69,24 +68,20 @@ def critique_requests(encode: Callable[[str], list[int]], count: int, example_to
 
 @dataclass(frozen=True)
 class Bench:
-    """The model in both number types, ours and as transformers runs it."""
+    """The model as we load it, and as transformers runs it, in both number types."""
 
     how: Sampling
-    stop_ids: frozenset[int]
-    ours: Mapping[str, Any]
+    ours: LocalModel
     plain: Mapping[str, Any]
 
     @classmethod
     def of(cls, how: Sampling) -> Bench:
         """With the pilot."""
-        ours = {name: load(pilot_folder(), dtype=name) for name in TYPES}
         plain = {
             name: AutoModelForCausalLM.from_pretrained(pilot_folder(), dtype=getattr(torch, name)).eval()
             for name in TYPES
         }
-        return cls(
-            how, frozenset(ours[TYPES[0]].renderer.stop_ids), {name: one.module for name, one in ours.items()}, plain
-        )
+        return cls(how, load(pilot_folder()), plain)
 
     def measure(self, way: str, setting: Setting, prompts: Prompts) -> dict[str, float]:
         """One run over `prompts`: tokens written, seconds, and the processor's own seconds, which other work leaves alone."""
@@ -95,8 +90,9 @@ class Bench:
         if way == "plain":
             tokens = self._plain(kind, size, prompts)
         else:
+            stop_ids = self.ours.renderer.stop_ids
             drawn = generate(
-                self.ours[kind], prompts, self.how, stop_ids=self.stop_ids, batch_size=size, share=way == "shared"
+                self.ours.module, prompts, self.how, stop_ids=stop_ids, batch_size=size, share=way == "shared"
             )
             tokens = sum(len(one.tokens) for one in drawn)
         seconds, busy = time.perf_counter() - began, time.process_time() - busy
@@ -106,7 +102,7 @@ class Bench:
 
     @torch.no_grad()
     def _plain(self, kind: str, size: int, prompts: Prompts) -> int:
-        model, stops = self.plain[kind], sorted(self.stop_ids)
+        model, stops = self.plain[kind], sorted(self.ours.renderer.stop_ids)
         written = 0
         ordered = sorted(prompts, key=len)
         for start in range(0, len(ordered), size):
@@ -131,32 +127,26 @@ class Bench:
         return written
 
 
-def _fastest(bench: Bench, way: str, prompts: Prompts) -> tuple[Setting, dict[str, float]]:
-    """The fastest setting on `prompts` by the processor's time, and the speed of each."""
-    sizes = BATCHES if way == "plain" else SLOTS
-    speeds: dict[Setting, float] = {}
-    for setting in product(TYPES, sizes):
-        run = bench.measure(way, setting, prompts)
-        speeds[setting] = run["tokens"] / run["processor_seconds"]
-    return max(speeds, key=speeds.__getitem__), {f"{kind}, {size}": round(one) for (kind, size), one in speeds.items()}
-
-
 def compare(bench: Bench, prompts: Prompts, tried: int, repeats: int) -> dict[str, Any]:
     """Speeds of the three ways in tokens a second, and ratios of runs that stood next to each other in time."""
-    chosen = {way: _fastest(bench, way, prompts[:tried]) for way in WAYS}
-    runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    trials = {setting: bench.measure("plain", setting, prompts[:tried]) for setting in product(TYPES, BATCHES)}
+    fastest = min(trials, key=lambda setting: trials[setting]["processor_seconds"] / trials[setting]["tokens"])
+    default = (str(bench.ours.module.dtype).removeprefix("torch."), bench.ours.batch_size)
+    settings: dict[str, Setting] = {"plain": fastest, "whole": default, "shared": default}
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in settings}
     for _ in range(repeats):
-        for way in WAYS:
-            runs[way].append(bench.measure(way, chosen[way][0], prompts))
+        for way, setting in settings.items():
+            runs[way].append(bench.measure(way, setting, prompts))
     ratios = {f"{one} over {other}": ratio(runs[one], runs[other]) for one, other in PAIRS}
     busy = {way: [{**run, "seconds": run["processor_seconds"]} for run in some] for way, some in runs.items()}
     return {
         "speed": {way: spread([speed(run) for run in some]) for way, some in runs.items()},
-        "setting": {way: dict(zip(("dtype", "batch_size"), chosen[way][0], strict=True)) for way in WAYS},
+        "setting": {way: {"dtype": kind, "batch_size": size} for way, (kind, size) in settings.items()},
         "ratio": ratios,
         "ratio_of_processor_time": {f"{one} over {other}": ratio(busy[one], busy[other]) for one, other in PAIRS},
         "goal": {"ratio": "shared over plain", "goal": GOAL, "holds": ratios["shared over plain"]["median"] >= GOAL},
-        "tried": {way: chosen[way][1] for way in WAYS},
+        "plain_tried_on": tried,
+        "plain_tried": {f"{kind}, {size}": run for (kind, size), run in trials.items()},
         "runs": runs,
     }
 
@@ -166,8 +156,7 @@ def main() -> None:
     given = arguments()
     tune_allocator()
     bench = Bench.of(Sampling(temperature=given.temperature, max_new_tokens=given.new_tokens, seed=5))
-    tokenizer = load(pilot_folder()).tokenizer
-    prompts = critique_requests(lambda text: tokenizer(text)["input_ids"], given.requests, given.examples)
+    prompts = critique_requests(lambda text: bench.ours.tokenizer(text)["input_ids"], given.requests, given.examples)
     groups = shared_prefixes(prompts)
     found = {
         "date": time.strftime("%Y-%m-%d"),

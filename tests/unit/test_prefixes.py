@@ -1,6 +1,7 @@
 """Prompts that begin alike: how they are grouped, and that answers behind a shared prefix are those behind a copy each."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from torch import nn
 from alidade.models import attention, engine, prefixes
 from alidade.models.base import Sampling
 from alidade.models.cache import Step
+from alidade.models.local import load
 from alidade.models.prefixes import GROUP_COST, LEAST_SHARED, Group, shared_prefixes
+from alidade.testbed.pilot import pilot_folder
 
 STOP = {2, 9, 17, 30, 31, 32}
 
@@ -107,6 +110,21 @@ def test_a_long_prefix_is_computed_once_over_all_refills_and_kept_once(share, pr
     # A refill is a row of tokens [1, tokens], a step a column of them.
     assert sum(row.numel() for row in rows if row.dim() == 2) == pytest.approx(prefilled, abs=10)
     assert set(slabs) == {longest_slot}
+
+
+@pytest.mark.usefixtures("shares_a_little")
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("at_once", [10, 8192])
+def test_rows_behind_a_shared_prefix_score_as_each_does_alone(name, at_once, monkeypatch):
+    monkeypatch.setattr(attention, "COPIED_TOKENS", at_once)
+    model = replace(load(pilot_folder()), module=NETWORKS[name](), context_length=None)
+    ends = [[5, 6, 7], [5, 8], [9], []]
+    rows = [(prompt, end) for prompt in PROMPTS["several groups and some in none"] for end in ends]
+    rows += [(tokens(1, 12), tokens(7, 15)), (tokens(1, 12), tokens(8, 14))]
+    together, alone = model.score(rows), [model.score([row])[0] for row in rows]
+    for (_, end), one, other in zip(rows, together, alone, strict=True):
+        assert len(one) == len(end)
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 def test_what_is_shared_is_at_most_what_all_but_the_last_tokens_share():

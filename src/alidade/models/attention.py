@@ -18,7 +18,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from alidade.errors import ModelError
-from alidade.models.cache import Filling, Prefix, Step
+from alidade.models.cache import Parts, Prefix, Step
 from alidade.models.segments import Bucket, Segments
 
 NAME = "alidade"
@@ -73,7 +73,7 @@ def alidade_attention(
         ModelError: when the model asks for a feature that is not computed exactly here.
     """
     segments: Segments | None = how.get("segments")
-    slots: Filling | Prefix | Step | None = how.get("slots")
+    slots: Parts | Prefix | Step | None = how.get("slots")
     scale, dropout = how.get("scaling"), how.get("dropout", 0.0)
     planned = segments or slots
     _refuse(module, how, key.shape[2] if planned is None else planned.longest)
@@ -81,8 +81,8 @@ def alidade_attention(
         return slots.attend(_layer(module), query, key, value, scale), None
     if slots is not None:
         slots.store(_layer(module), key, value)
-    if isinstance(slots, Filling):
-        return _filled(query, key, value, slots, layer=_layer(module), scale=scale), None
+    if isinstance(slots, Parts):
+        return _in_parts(query, key, value, slots, layer=_layer(module), scale=scale), None
     if segments is not None:
         attend = partial(_bucket_attention, scale=scale, dropout=dropout)
         return _packed(query, key, value, segments, attend), None
@@ -112,10 +112,10 @@ def _layer(module: torch.nn.Module) -> int:
 _Attend = Callable[[Tensor, Tensor, Tensor, Bucket], Tensor]
 
 
-def _filled(query: Tensor, key: Tensor, value: Tensor, filling: Filling, *, layer: int, scale: float | None) -> Tensor:
+def _in_parts(query: Tensor, key: Tensor, value: Tensor, row: Parts, *, layer: int, scale: float | None) -> Tensor:
     """Each part of the row packed for itself, behind its prefix where it has one."""
-    sizes = [segments.token_count for segments, _ in filling.parts]
-    rows = zip(*(states.split(sizes, 2) for states in (query, key, value)), filling.parts, strict=True)
+    sizes = [segments.token_count for segments, _ in row.parts]
+    rows = zip(*(states.split(sizes, 2) for states in (query, key, value)), row.parts, strict=True)
     attended = []
     for query_row, key_row, value_row, (segments, prefix) in rows:
         attend: _Attend = partial(_bucket_attention, scale=scale, dropout=0.0)
@@ -161,16 +161,20 @@ def _rectangle(rows: Tensor, count: int, width: int) -> Tensor:
 def _behind(
     query: Tensor, key: Tensor, value: Tensor, bucket: Bucket, *, before: tuple[Tensor, Tensor], scale: float | None
 ) -> Tensor:
-    """One call's output for causal pieces behind a prefix's keys and values, a few at a time: each takes a copy."""
-    keys = before[0].shape[1] + bucket.keys
+    """One call's output for pieces behind a prefix's keys and values, a few at a time: each takes a copy."""
+    length = before[0].shape[1]
+    keys = length + bucket.keys
     at_once = max(1, COPIED_TOKENS // keys)
+    masks = bucket.mask if bucket.mask is None else bucket.mask.split(at_once)
     attended = []
-    for query_rows, *rows in zip(*(states.split(at_once) for states in (query, key, value)), strict=True):
+    parts = zip(*(states.split(at_once) for states in (query, key, value)), strict=True)
+    for place, (query_rows, *rows) in enumerate(parts):
         whole_key, whole_value = (
             torch.cat([shared.to(own.dtype).expand(len(own), -1, -1, -1), own], 2)
             for shared, own in zip(before, rows, strict=True)
         )
-        whole = Bucket(len(query_rows), bucket.queries, keys, None)
+        mask = None if masks is None else torch.nn.functional.pad(masks[place], (length, 0), value=True)
+        whole = Bucket(len(query_rows), bucket.queries, keys, mask)
         attended.append(_bucket_attention(query_rows, whole_key, whole_value, whole, scale=scale, dropout=0.0))
     return torch.cat(attended)
 

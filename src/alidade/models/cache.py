@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -56,6 +57,18 @@ class Prefix:
     keys: dict[int, Tensor] = field(default_factory=dict)
     values: dict[int, Tensor] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, model: Any, tokens: Sequence[int]) -> Self:
+        """What `model` makes of `tokens`."""
+        prefix = cls(len(tokens))
+        segments = Segments.of([(len(tokens), ())], model.device)
+        shaped = {
+            "input_ids": torch.tensor(list(tokens), device=model.device)[None],
+            "position_ids": segments.position_ids,
+        }
+        model(**shaped, segments=segments, slots=prefix, use_cache=False, logits_to_keep=1)
+        return prefix
+
     @property
     def longest(self) -> int:
         """Tokens of the row that is stored."""
@@ -68,27 +81,33 @@ class Prefix:
 
 
 @dataclass(frozen=True)
-class Filling:
-    """Stores a packed row's prompts in the slots from `first` on: each takes its row of `tokens` [slots, longest].
+class Parts:
+    """A packed row of parts one after another, each a plan of trees that stand behind a prefix, where there is one."""
 
-    The row's `parts` follow each other; the prompts of a part stand behind its prefix, where it has one.
-    """
-
-    cache: Cache
-    first: int
-    tokens: Tensor
     parts: tuple[tuple[Segments, Prefix | None], ...]
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest prompt, its prefix included."""
+        """Tokens of the longest text, its prefix included."""
         return max(segments.longest + (prefix.length if prefix else 0) for segments, prefix in self.parts)
 
     @property
     def position_ids(self) -> Tensor:
-        """Places of the row's tokens in their prompts, [1, tokens]."""
+        """Places of the row's tokens in their texts, [1, tokens]."""
         ids = [segments.position_ids + (prefix.length if prefix else 0) for segments, prefix in self.parts]
         return torch.cat(ids, 1)
+
+    def store(self, layer: int, key: Tensor, value: Tensor) -> None:
+        """Nothing of the row is kept."""
+
+
+@dataclass(frozen=True)
+class Filling(Parts):
+    """Stores a packed row's prompts in the slots from `first` on: each takes its row of `tokens` [slots, longest]."""
+
+    cache: Cache
+    first: int
+    tokens: Tensor
 
     def store(self, layer: int, key: Tensor, value: Tensor) -> None:
         """Copy the keys and values of a packed row, [1, heads, tokens, width], into their slots."""

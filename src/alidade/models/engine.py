@@ -222,7 +222,7 @@ class _Run:
         # A short prompt's slot takes some token after its end as well; it is hidden, then overwritten.
         taken = (ends - lengths)[place, None] + torch.arange(int(lengths.max()))
         tokens = taken.clamp_max(int(ends[-1]) - 1).to(device)
-        filling = Filling(self._cache, self._live, tokens, self._parts(prompts))
+        filling = Filling(self._parts(prompts), self._cache, self._live, tokens)
         logits = self._model(
             input_ids=torch.tensor([token for row in rows for token in row], device=device)[None],
             position_ids=filling.position_ids,
@@ -265,13 +265,8 @@ class _Run:
         return self._group[: self._live].unique().tolist()
 
     def _prefilled(self, number: int) -> Prefix:
-        group, device = self._work.groups[number], self._model.device
-        prefix = Prefix(group.length)
-        segments = Segments.of([(group.length, ())], device)
-        tokens = list(self._work.prompts[group.places[0]][: group.length])
-        shaped = {"input_ids": torch.tensor(tokens, device=device)[None], "position_ids": segments.position_ids}
-        self._model(**shaped, segments=segments, slots=prefix, use_cache=False, logits_to_keep=1)
-        return prefix
+        group = self._work.groups[number]
+        return Prefix.of(self._model, self._work.prompts[group.places[0]][: group.length])
 
     def _parts(self, prompts: Sequence[int]) -> tuple[tuple[Segments, Prefix | None], ...]:
         """The plan of each group's prompts, which are neighbours, and the prefix before them."""

@@ -6,7 +6,7 @@ import copy
 import ctypes
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,9 @@ from alidade.hub import refuse_missing
 from alidade.models.adapters import is_adapter, named_base, put_on, refuse_tokenizer
 from alidade.models.attention import attach, unwrapped
 from alidade.models.base import Sampled, Sampling
+from alidade.models.cache import Parts, Prefix
 from alidade.models.engine import context_length, generate
+from alidade.models.prefixes import shared_prefixes
 from alidade.models.quantised import Quantised, four_bits
 from alidade.models.render import Renderer
 from alidade.models.segments import Segments
@@ -91,7 +93,7 @@ class LocalModel:
     def score(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
         """Log-probability of each continuation token of (prompt, continuation) rows, in nats at temperature 1.
 
-        Neighbouring rows with the same prompt share its computation.
+        Neighbouring rows with the same prompt share its computation, and rows with different prompts what many begin with.
 
         Raises:
             DataError: when a prompt is empty, or a row is longer than the model's context.
@@ -111,8 +113,7 @@ class LocalModel:
         attach(self.module)
         model = unwrapped(self.module)
         affordable = LOGIT_BYTES // (4 * model.config.get_text_config().vocab_size)
-        batches = _batches(_grouped(rows), min(SCORE_TOKENS, affordable))
-        return [scores for batch in batches for scores in _score(model, batch)]
+        return _score_all(model, list(_grouped(rows)), min(SCORE_TOKENS, affordable))
 
     def _fitting(self, prompt: list[int]) -> list[int]:
         if self.context_length is not None and len(prompt) >= self.context_length:
@@ -136,7 +137,23 @@ def _grouped(rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Iterator[_G
         yield group
 
 
-def _batches(groups: Iterator[_Group], most_tokens: int) -> Iterator[list[_Group]]:
+@torch.no_grad()
+def _score_all(model: Any, groups: Sequence[_Group], most_tokens: int) -> list[list[float]]:
+    """The scores of all continuations, in order; what many prompts begin with is computed once."""
+    found: list[list[list[float]]] = [[] for _ in groups]
+    shared = shared_prefixes([prompt for prompt, _ in groups])
+    grouped = {place for group in shared for place in group.places}
+    alone = tuple(place for place in range(len(groups)) if place not in grouped)
+    for length, places in [*((group.length, group.places) for group in shared), (0, alone)]:
+        prefix = Prefix.of(model, groups[places[0]][0][:length]) if length else None
+        rests = [(groups[place][0][length:], groups[place][1]) for place in places]
+        scores = iter([one for batch in _batches(rests, most_tokens) for one in _score(model, batch, prefix)])
+        for place in places:
+            found[place] = [next(scores) for _ in groups[place][1]]
+    return [one for scores in found for one in scores]
+
+
+def _batches(groups: Iterable[_Group], most_tokens: int) -> Iterator[list[_Group]]:
     batch: list[_Group] = []
     tokens = 0
     for prompt, continuations in groups:
@@ -150,10 +167,10 @@ def _batches(groups: Iterator[_Group], most_tokens: int) -> Iterator[list[_Group
         yield batch
 
 
-@torch.no_grad()
-def _score(model: Any, groups: Sequence[_Group]) -> list[list[float]]:
+def _score(model: Any, groups: Sequence[_Group], prefix: Prefix | None) -> list[list[float]]:
     device = model.device
-    segments = Segments.of([(len(prompt), [len(one) for one in many]) for prompt, many in groups], device)
+    trees = [(len(prompt), [len(one) for one in many]) for prompt, many in groups]
+    row = Parts(((Segments.of(trees, device), prefix),))
     ids: list[int] = []
     predictors: list[int] = []
     for prompt, continuations in groups:
@@ -168,8 +185,8 @@ def _score(model: Any, groups: Sequence[_Group]) -> list[list[float]]:
     )
     logits = model(
         input_ids=torch.tensor(ids, device=device)[None],
-        position_ids=segments.position_ids,
-        segments=segments,
+        position_ids=row.position_ids,
+        slots=row,
         use_cache=False,
         logits_to_keep=torch.tensor(predictors, dtype=torch.int64, device=device),
     ).logits[0]
