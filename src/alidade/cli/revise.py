@@ -44,7 +44,7 @@ def revise(  # noqa: PLR0913, PLR0917
     out: RunOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show an answer, then each principle drawn, its critique, its revision and what changed."""
+    """Watch an answer being criticised and revised by principles."""
     from alidade.constitution.document import find_constitution
     from alidade.constitution.revise import RevisionSettings
     from alidade.models.local import load
