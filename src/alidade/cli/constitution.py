@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alidade.constitution.lint import Finding as Fault
     from alidade.constitution.principles import Constitution, Principle
 
-app = typer.Typer(help="Look at a constitution, lint it, import one, or compare two versions.", no_args_is_help=True)
+app = typer.Typer(help="Read, lint, import or compare constitutions.", no_args_is_help=True)
 
 ConstitutionArgument = Annotated[str, typer.Argument(help="A shipped name (alidade) or a YAML file.")]
 _SIGNS = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}

@@ -15,7 +15,7 @@ from alidade.errors import UsageError
 if TYPE_CHECKING:
     from alidade.preferences.doctor import Complaint, Examined
 
-app = typer.Typer(help="Examine a file of preferences, or write it in another format.", no_args_is_help=True)
+app = typer.Typer(help="Examine a file of preferences, or convert it.", no_args_is_help=True)
 
 FileArgument = Annotated[Path, typer.Argument(help="JSON lines, a JSON list, parquet, CSV or TSV.")]
 NO_FAULT = "no fault of any known kind"

@@ -15,7 +15,7 @@ def report(
     run: Annotated[str, typer.Argument(help="Folder of a finished run.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a run's report again (one HTML file) and print its path."""
+    """Write a run's report again and print its path."""
     from pathlib import Path
 
     from alidade.pipeline import read_run

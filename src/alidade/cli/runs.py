@@ -36,7 +36,7 @@ def align(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
     only: OnlyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a recipe from base model to aligned model, with a report.
+    """Run a recipe from base to aligned model, with a report.
 
     Interrupted or killed, the same command goes on where it was. What is unchanged is reused.
     """

@@ -17,7 +17,7 @@ from alidade.errors import UsageError
 if TYPE_CHECKING:
     from alidade.records import Conversation
 
-app = typer.Typer(help="Show a recipe, the tokens of a row, an artifact, or its rows.", no_args_is_help=True)
+app = typer.Typer(help="Show a recipe, tokens of a row, an artifact or its rows.", no_args_is_help=True)
 
 ReferenceArgument = Annotated[str, typer.Argument(help="A stage's name or an artifact's digest (or its beginning).")]
 

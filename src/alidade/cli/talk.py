@@ -57,7 +57,7 @@ def compare(  # noqa: PLR0913, PLR0917
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask several models the same and show the answers side by side."""
+    """Ask several models the same, answers side by side."""
     from alidade.models.base import Sampling
     from alidade.records import Conversation
 

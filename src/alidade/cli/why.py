@@ -25,7 +25,7 @@ def why(
     out: RunOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what made a thing: stage, config and inputs, all the way up."""
+    """Show what made a thing, stage by stage, all the way up."""
     from alidade.pipeline import explain
 
     found = explain(store_of(run_folder(out)), asked)
