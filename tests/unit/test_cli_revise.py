@@ -67,5 +67,5 @@ def test_what_does_not_exist_is_named_without_a_traceback(call, more, problem):
 
 
 def test_changes_are_told_word_by_word():
-    assert changes("one two three", "one 2 three four").plain == "one [-two-] {+2+} three {+four+}"
+    assert changes("one two three", "one 2 three four").plain == "one [-two-]{+2+} three{+ four+}"
     assert changes("same words", "same words").plain == "same words"

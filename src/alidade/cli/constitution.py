@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Read, lint, import or compare constitutions.", no_args_is_help=True)
 
 ConstitutionArgument = Annotated[str, typer.Argument(help="A shipped name (alidade) or a YAML file.")]
-_SIGNS = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
+SIGNS = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
 
 
 @app.command("show")
@@ -178,5 +178,5 @@ def _differing(found: Difference) -> list[str]:
 
 
 def _changed(one: Edit) -> str:
-    words = "".join(_SIGNS[piece.sign].format(piece.text) for piece in one.pieces)
+    words = "".join(SIGNS[piece.sign].format(piece.text) for piece in one.pieces)
     return f"changed ({one.step}): {f'{one.of} ' if one.of else ''}{one.field}: {words}"

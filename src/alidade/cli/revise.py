@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alidade.cli import terminal
+from alidade.cli.constitution import SIGNS
 from alidade.cli.folders import model_place
 from alidade.cli.options import JsonOption, RunOption
 from alidade.errors import UsageError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from alidade.constitution import Constitution
     from alidade.constitution.revise import Revised
     from alidade.models.local import LocalModel
+
+_STYLES = {"same": "", "gone": "red", "new": "green"}
 
 
 def revise(  # noqa: PLR0913, PLR0917
@@ -108,17 +110,11 @@ def changes(before: str, after: str) -> Text:
     """The words of both texts: [-taken away-] and {+added+}, coloured where there is colour."""
     from rich.text import Text
 
-    old, new = before.split(), after.split()
+    from alidade.constitution.difference import word_difference
+
     shown = Text()
-    for what, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if what == "equal":
-            shown.append(" ".join(old[start:end]) + " ")
-            continue
-        if end > start:
-            shown.append(f"[-{' '.join(old[start:end])}-] ", style="red")
-        if last > first:
-            shown.append(f"{{+{' '.join(new[first:last])}+}} ", style="green")
-    shown.rstrip()
+    for piece in word_difference(before, after):
+        shown.append(SIGNS[piece.sign].format(piece.text), style=_STYLES[piece.sign])
     return shown
 
 

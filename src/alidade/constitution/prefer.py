@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from alidade.constitution.principles import Constitution, Principle
+from alidade.constitution.revise import SHOT_ORDERS
 from alidade.constitution.wording import ChoiceFrames, Wording
 from alidade.models.base import Sampling
 from alidade.models.continuing import OptionModel, TextModel, normalised
@@ -23,7 +24,6 @@ from alidade.seeds import derive, generator
 
 Shown = Literal["left first", "right first"]
 ORDERS: tuple[Shown, Shown] = ("left first", "right first")
-SHOT_ORDERS = 8
 
 
 class PreferenceSettings(Record):
