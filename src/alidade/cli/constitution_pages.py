@@ -37,15 +37,14 @@ def open_pages(  # noqa: PLR0913, PLR0917  (a command's parameters are its optio
 
     document = find_document(file)
     path = shipped_path() if file == SHIPPED else Path(file)
-    at = listen(host, port)
-    bench = _bench(model or ["pilot"], critic, wording)
     folder = out or (None if path == shipped_path() else path.parent)
-    study = Study(document, path, folder, bench)
-    if not _is_loopback(host):
-        typer.echo("whoever reaches this address can read, save and ask: there are no accounts", err=True)
-    shown = f"[{host}]" if ":" in host else host
-    typer.echo(f"{document.constitution.title} at http://{shown}:{at.getsockname()[1]}")
-    serve_solo(study, host, at)
+    with listen(host, port) as at:
+        study = Study(document, path, folder, _bench(model or ["pilot"], critic, wording))
+        if not _is_loopback(host):
+            typer.echo("whoever reaches this address can read, save and ask: there are no accounts", err=True)
+        shown = f"[{host}]" if ":" in host else host
+        typer.echo(f"{document.constitution.title} at http://{shown}:{at.getsockname()[1]}")
+        serve_solo(study, host, at)
 
 
 def _bench(models: list[str], critic: str, wording: str) -> Bench:

@@ -53,7 +53,9 @@ def draft_page(study: InStudy) -> Response:
 
 @proposing.get("/draft/principle/{name}")
 def change_page(study: InStudy, name: str) -> Response:
-    """The form of a principle."""
+    """The form of a principle; of one that was removed, the page that can put it back."""
+    if name in study.draft.removed:
+        return go("/draft")
     was = study.draft.named(name)
     return _form_page(study, was, sent_of(was), [])
 

@@ -52,15 +52,16 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: when the address cannot be had.
     """
+    made: socket.socket | None = None
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        made = socket.socket(family)
+        made = socket.socket(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0])
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
     except OSError as error:
-        raise UsageError(
-            f"cannot listen: {error.strerror or error}", where=f"{host}:{port}", hint="--port with another number"
-        ) from error
+        if made is not None:
+            made.close()
+        what = f"cannot listen: {error.strerror or error}"
+        raise UsageError(what, where=f"{host}:{port}", hint="--port with another number") from error
     return made
 
 
