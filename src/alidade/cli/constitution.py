@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alidade.cli import terminal
+from alidade.cli.constitution_pages import open_pages
 from alidade.cli.diagnosis import Finding, as_text
 from alidade.cli.options import JsonOption
 from alidade.errors import UsageError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Read, lint, import or compare constitutions.", no_args_is_help=True)
 
 ConstitutionArgument = Annotated[str, typer.Argument(help="A shipped name (alidade) or a YAML file.")]
+app.command("open")(open_pages)
 SIGNS = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
 
 
