@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from alidade.cli.folders import run_folder, store_of
 from alidade.errors import DataError, UsageError
-from alidade.records import Record
 
 if TYPE_CHECKING:
     from alidade.constitution import Constitution
     from alidade.constitution.prefer import Preferred
     from alidade.constitution.revise import Revised
+    from alidade.records import Record
     from alidade.store import Manifest, Store
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound="Record")
 _HINT = "give RUN:STAGE of a stage `prefer` or `revise`, a folder with judgements.jsonl or rows.jsonl, or such a file"
 
 
