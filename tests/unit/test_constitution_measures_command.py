@@ -12,9 +12,10 @@ from tests.known_model import principle
 from tests.planted_judgements import judged, revised, step
 from tests.synthetic_run import write_run
 
+from alidade.cli.constitution_measures import said
 from alidade.cli.main import main
 from alidade.constitution import Constitution, Requests, Tier, write_constitution
-from alidade.records import Candidates, Completion, Conversation, Prompt
+from alidade.records import Candidates, Completion, Conversation, Estimate, Prompt
 from alidade.store import write_json, write_rows
 
 JUDGED = [judged(f"c{n}", honest=0.9, kind=0.75, planted=0.1) for n in range(12)]
@@ -77,18 +78,18 @@ def people():
 
 
 def test_coverage_counts_a_runs_judgements_and_revisions_and_lists_who_was_never_asked(call: Call) -> None:
-    said = call("constitution", "coverage", "runs/house:prefer", "runs/house:revise", "--json")
-    assert said.code == 0
-    found = {one["principle"]: one["effects"] for one in json.loads(said.out)["principles"]}
+    told = call("constitution", "coverage", "runs/house:prefer", "runs/house:revise", "--json")
+    assert told.code == 0
+    found = {one["principle"]: one["effects"] for one in json.loads(told.out)["principles"]}
     assert found == {"idle": 0, "kind": 12, "planted": 12, "honest": 18}
     shown = call("constitution", "coverage", "prefer").out
     assert [line.split()[0] for line in shown.splitlines()] == ["principle", "idle", "honest", "kind", "planted"]
 
 
 def test_the_gate_on_coverage_names_who_is_below_and_ends_with_3(call: Call) -> None:
-    said = call("constitution", "coverage", "runs/house:prefer", "--least", "1")
-    assert (said.code, said.err.splitlines()[0]) == (3, "error: fewer than 1 effects: idle")
-    assert "planted" in said.out
+    told = call("constitution", "coverage", "runs/house:prefer", "--least", "1")
+    assert (told.code, told.err.splitlines()[0]) == (3, "error: fewer than 1 effects: idle")
+    assert "planted" in told.out
     both = ("runs/house:prefer", "runs/house:revise")
     found = json.loads(call("constitution", "coverage", *both, "--least", "13", "--json").out)
     assert found["below"] == ["idle", "kind", "planted"]
@@ -140,6 +141,16 @@ def test_drift_is_told_step_by_step(call: Call) -> None:
     shown = call("constitution", "drift", "revise").out
     assert "step 1 opens most with: go home" in shown
     assert "-5.0 (-5.0 to -5.0)" in shown
+
+
+def test_numbers_are_short_and_none_loses_a_digit() -> None:
+    def of(mean: float, low: float, high: float) -> Estimate:
+        return Estimate(mean=mean, low=low, high=high, n=9)
+
+    assert said(of(0.5, 0.05, 1)) == ".50 (.05-1.00)"
+    assert said(of(22.6, 20.04, 100), places=1) == "22.6 (20.0-100.0)"
+    assert said(of(-0.5, -10.5, 0.25), signed=True) == "-.50 (-10.50 to +.25)"
+    assert said(None) == "-"
 
 
 def test_two_artifacts_are_compared_label_by_label(call: Call) -> None:
@@ -211,6 +222,6 @@ def test_mistakes_are_told_in_words_with_2(call: Call, arguments: list[str], mes
     write_json(Path("apart.json"), {"elsewhere": 1})
     write_rows(Path("single.jsonl"), [judged("a", one=0.9)])
     write_rows(Path("apart.jsonl"), [judged("a", one=0.9)])
-    said = call(*arguments)
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith(message)
+    told = call(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from alidade.records import Estimate, Prompt
 
 T = TypeVar("T")
+_LEADING_ZERO = re.compile(r"(?<![\d])0(?=\.)")
 ArtifactArgument = Annotated[str, typer.Argument(help="RUN:STAGE, a folder, or a file of judgements or revisions.")]
 MarginOption = Annotated[
     float, typer.Option("--margin", help="A principle decides where it is further than this from .5.", min=0, max=0.49)
@@ -175,7 +177,7 @@ def said(value: Estimate | None, *, signed: bool = False, places: int = 2) -> st
     if value is None:
         return "-"
     form = f"{'+' if signed else ''}.{places}f"
-    mean, low, high = (format(one, form).replace("0.", ".", 1) for one in (value.mean, value.low, value.high))
+    mean, low, high = (_LEADING_ZERO.sub("", format(one, form)) for one in (value.mean, value.low, value.high))
     return f"{mean} ({low} to {high})" if signed else f"{mean} ({low}-{high})"
 
 
@@ -205,7 +207,8 @@ def _show_ablation(found: Sequence[Ablated]) -> None:
     names += ("agreement with", "without", "gain", "p") if has_people else ()
     rows: list[tuple[str, ...]] = []
     for one in found:
-        row = (one.principle, str(one.rows), said(one.moved), said(one.shift, signed=True), said(one.flipped))
+        row = (one.principle, str(one.rows), said(one.moved, places=3))
+        row += (said(one.shift, signed=True, places=3), said(one.flipped))
         if one.agreement is not None:
             agreed = one.agreement
             row += (f"{agreed.with_it.mean:.2f}", f"{agreed.without_it.mean:.2f}", said(agreed.gain, signed=True))
