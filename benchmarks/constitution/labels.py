@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from alidade.constitution.ablation import ablate
 from alidade.constitution.conflicts import conflict_map
-
 from alidade.constitution.document import find_constitution
 from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred
 from alidade.constitution.wording import REVIEWS
@@ -103,8 +103,9 @@ def judged_by_all(out: Path, document: Path | str, count: int, seed: int) -> tup
 def planted_rank(out: Path, document: Path, planted: str, count: int, seed: int) -> dict[str, Any]:
     """At which place the planted principle comes in the ablation and among those that others stand against."""
     rows, gold = judged_by_all(out, document, count, seed)
-    dropped = ablate(rows, gold)
-    opposed = conflict_map(rows, find_constitution(document)).principles
+    constitution = find_constitution(document)
+    dropped = ablate(rows, gold, constitution)
+    opposed = conflict_map(rows, constitution).principles
     by_ablation = [one.principle for one in dropped]
     by_conflict = [one.principle for one in sorted(opposed, key=lambda one: -one.opposed.mean)]
     return {

@@ -63,6 +63,24 @@ def test_the_numbers_are_those_of_the_labels_without_the_principle():
     assert found["one"].agreement is None
 
 
+def test_principles_count_by_their_weights_where_all_were_asked_and_once_where_they_were_drawn():
+    names = ("one", "two", "three")
+    document = constitution(*map(principle, names))
+    heavy = document.model_copy(
+        update={
+            "principles": tuple(
+                one.model_copy(update={"weight": 8.0 * (one.id == "one") or 1.0}) for one in document.principles
+            )
+        }
+    )
+    rows = [judged("a", one=0.9, two=0.3, three=0.3), judged("b", one=0.9, two=0.3)]
+    found = {each.principle: each for each in ablate(rows[:1], constitution=heavy)}
+    assert found["one"].shift.mean == pytest.approx(0.3 - (8 * 0.9 + 0.3 + 0.3) / 10)
+    assert found["two"].shift.mean == pytest.approx((8 * 0.9 + 0.3) / 9 - (8 * 0.9 + 0.6) / 10)
+    drawn = {each.principle: each for each in ablate(rows[1:], constitution=heavy)}
+    assert drawn["one"].shift.mean == pytest.approx(0.3 - 0.6)
+
+
 def test_without_people_what_moves_labels_most_comes_first():
     rows = [judged(f"c{n}", loud=0.99, calm=0.55, soft=0.45) for n in range(5)]
     assert [one.principle for one in ablate(rows)] == ["loud", "soft", "calm"]

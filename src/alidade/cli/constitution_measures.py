@@ -76,13 +76,14 @@ def ablate(
     people: Annotated[
         str, typer.Option("--people", help='Gold: comparisons (RUN:STAGE, JSONL), or JSON {"ID": left probability}.')
     ] = "",
+    document: DocumentOption = "",
     out: RunOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what the labels would be without each principle.
 
     Where people's labels are given, the principle whose removal raises the agreement with them most comes first; without them,
-    the one that moves the labels most.
+    the one that moves the labels most. Where every principle of the constitution was asked, they count by their weights.
     """
     from alidade.constitution.ablation import ablate as ablated
 
@@ -90,7 +91,8 @@ def ablate(
     labels = labels_of_people(people, ledger.judged, out) if people else None
     if people and not labels:
         raise DataError("no label given is about a comparison that was judged", where=people)
-    found = _measured(lambda: ablated(ledger.judged, labels), artifact)
+    constitution = next(iter(_documents(document, [ledger])), None)
+    found = _measured(lambda: ablated(ledger.judged, labels, constitution), artifact)
     if as_json:
         terminal.echo_json({"people": people or None, "principles": _plain(found)})
     else:

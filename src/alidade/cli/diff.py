@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from alidade.constitution.difference import Difference, Edit
     from alidade.constitution.label_difference import Cause, LabelDifference
     from alidade.constitution.prefer import Pair
+    from alidade.constitution.wording import Wording
+    from alidade.models.continuing import OptionModel
 
+THOUGHT_TOKENS = 128
 VersionArgument = Annotated[str, typer.Argument(help="A constitution (a name or file), or a RUN:STAGE of `prefer`.")]
 
 
@@ -35,6 +38,7 @@ def diff(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
     wording: Annotated[
         str, typer.Option("--wording", help="The form the judge knows: published, or reviews (the pilot's).")
     ] = "",
+    thoughts: Annotated[bool, typer.Option("--thoughts", help="The judge reasons in words before it chooses.")] = False,
     count: Annotated[int, typer.Option("--count", "-n", help="Labels shown.", min=1)] = 20,
     out: RunOption = None,
     as_json: JsonOption = False,
@@ -46,21 +50,21 @@ def diff(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
     which principles. Of two artifacts of `prefer` it compares the labels they have.
     """
     if is_place(old) or is_place(new):
-        _refuse_mixed(old, new, answers or judge or wording)
+        _refuse_mixed(old, new, is_asked=bool(answers or judge or wording or thoughts))
         labels = _of_artifacts(old, new, out)
         if as_json:
             terminal.echo_json({"labels": labels.model_dump(mode="json")})
         else:
             _show_labels(labels, count)
         return
-    if bool(answers) != bool(judge) or (wording and not judge):
+    if bool(answers) != bool(judge) or ((wording or thoughts) and not judge):
         raise UsageError("labels need answers and a judge", hint="--answers RUN:STAGE --judge MODEL, or none of them")
     from alidade.constitution.difference import difference
     from alidade.constitution.document import find_constitution
 
     versions = find_constitution(old), find_constitution(new)
     found = difference(*versions)
-    labels = _of_versions(versions, answers, (judge, wording), out) if answers else None
+    labels = _of_versions(versions, _pairs(answers, out), _judge(judge, wording, out), thoughts) if answers else None
     if as_json:
         terminal.echo_json(_plain(found) | ({"labels": labels.model_dump(mode="json")} if labels else {}))
         return
@@ -70,11 +74,11 @@ def diff(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
         _show_labels(labels, count)
 
 
-def _refuse_mixed(old: str, new: str, options: str) -> None:
+def _refuse_mixed(old: str, new: str, *, is_asked: bool) -> None:
     if not (is_place(old) and is_place(new)):
         raise UsageError("an artifact and a constitution cannot be compared", hint="give two of a kind")
-    if options:
-        raise UsageError("artifacts have labels already", hint="leave out --answers, --judge and --wording")
+    if is_asked:
+        raise UsageError("artifacts have labels already", hint="leave out --answers, --judge, --wording and --thoughts")
 
 
 def _of_artifacts(old: str, new: str, out: Path | None) -> LabelDifference:
@@ -87,25 +91,29 @@ def _of_artifacts(old: str, new: str, out: Path | None) -> LabelDifference:
 
 
 def _of_versions(
-    versions: tuple[Constitution, Constitution], answers: str, asked: tuple[str, str], out: Path | None
+    versions: tuple[Constitution, Constitution], pairs: list[Pair], judge: tuple[OptionModel, Wording], thoughts: bool
 ) -> LabelDifference:
     from alidade.constitution.label_difference import judged_by_both, label_difference
+    from alidade.constitution.prefer import PreferenceSettings
+
+    how = PreferenceSettings(shots=0, thoughts=thoughts, thought_tokens=THOUGHT_TOKENS, temperature=0)
+    try:
+        both = judged_by_both(pairs, versions, judge, how, progress=terminal.progress_for_terminal())
+    except ValueError as error:
+        raise DataError(str(error), hint="give answers to several prompts, and another judge or wording") from error
+    return label_difference(*both)
+
+
+def _judge(judge: str, wording: str, out: Path | None) -> tuple[OptionModel, Wording]:
     from alidade.constitution.wording import WORDINGS
     from alidade.models.continuing import ContinuingModel
     from alidade.models.local import load
 
-    judge, wording = asked
-    pairs = _pairs(answers, out)
     place = model_place(judge, out)
     form = wording or ("reviews" if place == model_place("pilot", out) else "published")
     if form not in WORDINGS:
         raise UsageError(f"unknown wording `{form}`", hint=f"there are {', '.join(sorted(WORDINGS))}")
-    model = ContinuingModel(load(place))
-    try:
-        both = judged_by_both(pairs, versions, (model, WORDINGS[form]), progress=terminal.progress_for_terminal())
-    except ValueError as error:
-        raise DataError(str(error), where=answers) from error
-    return label_difference(*both)
+    return ContinuingModel(load(place)), WORDINGS[form]
 
 
 def _pairs(answers: str, out: Path | None) -> list[Pair]:

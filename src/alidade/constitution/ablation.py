@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from alidade.constitution.opinions import EVEN, by_prompt, label, opinions, side
+from alidade.constitution.opinions import EVEN, by_prompt, drawing_weights, label, opinions, side
 from alidade.constitution.prefer import Preferred
+from alidade.constitution.principles import Constitution
 from alidade.records import Comparison, Conversation, Estimate, Record
 from alidade.stats import clustered_proportion, holm, mcnemar, mean_estimate, paired_difference
 
@@ -52,8 +53,12 @@ class _Dropped:
     people: float | None
 
 
-def ablate(rows: Sequence[Preferred], people: Mapping[str, float] | None = None) -> list[Ablated]:
+def ablate(
+    rows: Sequence[Preferred], people: Mapping[str, float] | None = None, constitution: Constitution | None = None
+) -> list[Ablated]:
     """Every principle that was asked beside others, the one whose removal helps most first.
+
+    Where all principles of `constitution` were asked, they count by their weights, as when one is drawn.
 
     `people` are probabilities of the left answer by the comparison's id. What they leave at one half is not counted. Where there
     are none, the principle that moves the labels most comes first. Intervals count the comparisons of one prompt as a cluster.
@@ -61,7 +66,7 @@ def ablate(rows: Sequence[Preferred], people: Mapping[str, float] | None = None)
     Raises:
         ValueError: when no comparison was judged by several principles, or none of `people` is about one of them.
     """
-    dropped = _dropped(rows, people or {})
+    dropped = _dropped(rows, people or {}, constitution)
     if not dropped:
         raise ValueError("no comparison was judged by several principles, so none can be left out")
     found = [_ablated(name, dropped[name]) for name in dropped]
@@ -85,7 +90,9 @@ def labels_for(rows: Sequence[Preferred], comparisons: Iterable[Comparison]) -> 
     return {name: sum(probs) / len(probs) for name, probs in found.items() if probs}
 
 
-def _dropped(rows: Sequence[Preferred], people: Mapping[str, float]) -> dict[str, list[_Dropped]]:
+def _dropped(
+    rows: Sequence[Preferred], people: Mapping[str, float], constitution: Constitution | None
+) -> dict[str, list[_Dropped]]:
     dropped: dict[str, list[_Dropped]] = defaultdict(list)
     prompts = by_prompt([row.comparison.prompt for row in rows])
     for row, prompt in zip(rows, prompts, strict=True):
@@ -95,8 +102,10 @@ def _dropped(rows: Sequence[Preferred], people: Mapping[str, float]) -> dict[str
         decided = people.get(row.comparison.id)
         if decided is not None and side(decided) == 0:
             decided = None
+        weights = drawing_weights(said, constitution)
         for name in said:
-            dropped[name].append(_Dropped(prompt, label(said), label(said, without={name}), decided))
+            without = label(said, without={name}, weights=weights)
+            dropped[name].append(_Dropped(prompt, label(said, weights=weights), without, decided))
     return dropped
 
 

@@ -78,10 +78,12 @@ def judged_by_both(
     pairs: Sequence[Pair],
     versions: tuple[Constitution, Constitution],
     judge: tuple[OptionModel, Wording],
-    seed: int = 0,
+    how: PreferenceSettings | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[Preferred], list[Preferred]]:
     """Every pair judged by every principle of both versions, what both have in the same words asked once.
+
+    `how` the judge is asked, but for the number of principles; without examples or reasoning where it is absent.
 
     Raises:
         ValueError: when there are no pairs, two pairs have one id, or a version has no principle with a comparison question.
@@ -90,12 +92,13 @@ def judged_by_both(
     old, new = versions
     known = {one.digest for one in old.judges}
     fresh = [one for one in new.judges if one.digest not in known]
-    asked = _asked(pairs, old, judge, seed, progress)
+    how = how or PreferenceSettings(shots=0)
+    asked = _asked(pairs, old, judge, how, progress)
     before = [_of_version(row, row.judgements, old) for row in asked]
     if not fresh:
         return before, [_of_version(row, row.judgements, new) for row in asked]
     only_fresh = new.model_copy(update={"principles": tuple(fresh)})
-    more = _asked(pairs, only_fresh, judge, seed, progress)
+    more = _asked(pairs, only_fresh, judge, how, progress)
     both = [(*row.judgements, *other.judgements) for row, other in zip(asked, more, strict=True)]
     return before, [_of_version(row, judgements, new) for row, judgements in zip(asked, both, strict=True)]
 
@@ -149,17 +152,17 @@ def _asked(
     pairs: Sequence[Pair],
     constitution: Constitution,
     judge: tuple[OptionModel, Wording],
-    seed: int,
+    how: PreferenceSettings,
     progress: Progress | None,
 ) -> list[Preferred]:
     model, wording = judge
-    everyone = PreferenceSettings(principles_per_pair=len(constitution.judges), shots=0)
+    everyone = how.model_copy(update={"principles_per_pair": len(constitution.judges)})
     feedback = Feedback(model, constitution, wording, everyone)
     judged: list[Preferred] = []
     what = f"judging by {len(constitution.judges)} principles of {constitution.version}"
     with (progress or SilentProgress()).track(len(pairs), what, "pairs") as tracker:
-        for start in range(0, len(pairs), CHUNK):
-            part = feedback.compare(pairs[start : start + CHUNK], seed)
+        for chunk, start in enumerate(range(0, len(pairs), CHUNK)):
+            part = feedback.compare(pairs[start : start + CHUNK], seed=0, chunk=chunk)
             judged += part
             tracker.advance(len(part))
     return judged

@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Literal
 
 from alidade.constitution.prefer import Preferred
+from alidade.constitution.principles import Constitution
 from alidade.records import Conversation, Probability, Record
 
 Side = Literal[-1, 0, 1]  # the left answer, neither, the right one
@@ -41,16 +42,27 @@ def opinions(row: Preferred) -> dict[str, Opinion]:
     }
 
 
-def label(found: Mapping[str, Opinion], without: Collection[str] = ()) -> float:
+def label(
+    found: Mapping[str, Opinion], without: Collection[str] = (), weights: Mapping[str, float] | None = None
+) -> float:
     """The label by these opinions: the mean over all questions, as `prefer` takes it; `without` are principles left out.
 
+    With `weights` it is the mean of the labels that drawing one principle by its weight would give.
+
     Raises:
-        ValueError: when no principle is left.
+        ValueError: when no principle of any weight is left.
     """
-    kept = [one for name, one in found.items() if name not in without]
-    if not kept:
+    kept = {name: one.questions * (weights or {}).get(name, 1.0) for name, one in found.items() if name not in without}
+    if not sum(kept.values()):
         raise ValueError("a label needs a principle")
-    return sum(one.left_prob * one.questions for one in kept) / sum(one.questions for one in kept)
+    return sum(found[name].left_prob * weight for name, weight in kept.items()) / sum(kept.values())
+
+
+def drawing_weights(found: Mapping[str, Opinion], constitution: Constitution | None) -> dict[str, float] | None:
+    """The principles' weights where every principle was asked; where some were drawn, the draw has counted them already."""
+    if constitution is None or {one.id for one in constitution.judges} != set(found):
+        return None
+    return {one.id: one.weight for one in constitution.judges}
 
 
 def side(left_prob: float, margin: float = EVEN) -> Side:
