@@ -45,19 +45,21 @@ def mix(config: MixConfig, inputs: Mapping[str, Artifact], context: StageContext
     people, held_people = read_judged(inputs["people"].path)
     heldout = [*held_principles, *held_people]
     kept_back = {prompt_key(row.prompt) for row in heldout}
-    free = [[row for row in rows if prompt_key(row.prompt) not in kept_back] for rows in (principles, people)]
-    of_principles, of_people = _in_share(*free, config.people_share, context.seed)
+    free_principles = [row for row in principles if prompt_key(row.prompt) not in kept_back]
+    free_people = [row for row in people if prompt_key(row.prompt) not in kept_back]
+    of_principles, of_people = _in_share(free_principles, free_people, config.people_share, context.seed)
     if not of_principles or not of_people:
         raise DataError("one of the two sources has nothing to learn from", hint="give more rows, or another share")
     rows: list[Judged] = [*of_principles, *of_people]
     generator(context.seed, "order of both").shuffle(rows)
     rankings = write_split(context.out, rows, heldout)
+    free = len(free_principles) + len(free_people)
     counts = {
         "principles": len(of_principles),
         "people": len(of_people),
         "dropped": {
-            "held out in the other source": len(principles) + len(people) - sum(map(len, free)),
-            "beyond the share": sum(map(len, free)) - len(rows),
+            "held out in the other source": len(principles) + len(people) - free,
+            "beyond the share": free - len(rows),
         },
     }
     write_json(context.out / "counts.json", {"rows": counts} | ({"rankings": rankings} if rankings else {}))
