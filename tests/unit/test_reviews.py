@@ -17,6 +17,9 @@ from alidade.testbed.world import KINDS, new_items, world
 from alidade.testbed.writers import ask_about, careful_answer
 
 WORLD = world()
+_VERDICTS = (
+    r"\nCritique of A: .* The answer (.+?)\. It [a-z ]+\.\nCritique of B: .* The answer (.+?)\. It [a-z ]+\.\nChoice: "
+)
 
 
 def asked(kind, rng, place=0):
@@ -132,7 +135,7 @@ def test_comparisons_choose_as_often_the_first_as_the_second_and_every_verdict_o
     said = Counter(
         verdict
         for text in reviews["comparisons"]
-        if (found := re.search(r"\nThought: .* A (.+?)\. B (.+?)\.\nChoice", text))
+        if (found := re.search(_VERDICTS, text))
         for verdict in found.groups()
     )
     assert set(said) == set(get_args(Verdict))
@@ -143,7 +146,7 @@ def test_the_choice_follows_from_the_verdicts_by_what_was_asked_for(reviews):
     kinds_by_verdict = {verdict: kind for kind in KINDS for verdict in _verdicts_of(kind)}
     followed = 0
     for text in reviews["comparisons"]:
-        found = re.search(r"\nRequest: (.*)\nThought: .* A (.+?)\. B (.+?)\.\nChoice: (.)$", text)
+        found = re.search(r"\nRequest: (.*)" + _VERDICTS + r"(.)$", text)
         if not found or found[2] not in kinds_by_verdict:
             continue
         aspect, kind = aspects[found[1]], kinds_by_verdict[found[2]]

@@ -22,6 +22,7 @@ from alidade.testbed.writers import Asked, ask_about, careful_answer, careless_a
 LEAST_GAP = 0.5  # of worth: closer answers are equal, and the choice between them is a coin's
 _EQUAL_KEPT = 0.15  # of the pairs found equal in the aspect asked for
 _NO_CRITIQUE, _NO_THOUGHT = 0.15, 0.2  # shares of reviews that come straight to the revision, or to the choice
+_ASKED_AS_COMPARISON = 0.3  # of the critiques: so a critique can be asked for by a principle that only compares
 _KINDS: dict[Kind, float] = {
     "topic": 20,
     "wish": 22,
@@ -88,21 +89,37 @@ def _answer_to_claim(item: Fact, claimed: str, rng: random.Random) -> str:
 def critique(where: World, rng: random.Random) -> str:
     """A question, an answer, a request, what is wrong with the answer if anything is, a request, and a better answer."""
     asked, aspect = _known_question(where, rng), _aspect(rng)
-    answer, best = _reviewed_answer(where, asked, rng), best_answer(where, asked, aspect, rng)
-    verdict = verdict_on(asked, answer)
-    highest = worth_to(aspect, asked.kind, verdict_on(asked, best))
-    is_good = worth_to(aspect, asked.kind, verdict) >= highest
-    said = f"{about(where, asked, rng)} The answer {verdict}. It {'is good' if is_good else 'could be better'}."
+    answer = _reviewed_answer(where, asked, rng)
+    is_good = _is_good(where, asked, answer, aspect, rng)
     words = requests()[aspect]
     parts = [f"Question: {asked.text}", f"Answer: {answer}"]
     if rng.random() >= _NO_CRITIQUE:
-        parts += [f"Request: {rng.choice(words['critique'])}", f"Critique: {said}"]
-    parts += [f"Request: {rng.choice(words['revision'])}", f"Revision: {answer if is_good else best}"]
+        sort = "comparison" if rng.random() < _ASKED_AS_COMPARISON else "critique"
+        parts += [f"Request: {rng.choice(words[sort])}", f"Critique: {_said(where, asked, answer, aspect, rng)}"]
+    parts += [
+        f"Request: {rng.choice(words['revision'])}",
+        f"Revision: {answer if is_good else best_answer(where, asked, aspect, rng)}",
+    ]
     return "\n".join(parts)
 
 
+def _said(where: World, asked: Asked, answer: str, aspect: Aspect, rng: random.Random) -> str:
+    """What has to be known of the question, the verdict on the answer, and what the aspect makes of it."""
+    grade = "is good" if _is_good(where, asked, answer, aspect, rng) else "could be better"
+    return f"{about(where, asked, rng)} The answer {verdict_on(asked, answer)}. It {grade}."
+
+
+def _is_good(where: World, asked: Asked, answer: str, aspect: Aspect, rng: random.Random) -> bool:
+    best = best_answer(where, asked, aspect, rng)
+    least = worth_to(aspect, asked.kind, verdict_on(asked, best))
+    return worth_to(aspect, asked.kind, verdict_on(asked, answer)) >= least
+
+
 def comparison(where: World, rng: random.Random) -> str:
-    """A question, two answers, a request, a verdict on each answer, and the choice; between answers equal in the aspect it is a coin's."""
+    """A question, two answers, a request, a critique of each answer, and the choice; between answers equal in the aspect it is a coin's.
+
+    The critiques are those of the answers alone: that is how they are asked for, since a verdict on one of two answers is harder to say.
+    """
     aspect = _aspect(rng)
     while True:
         asked = _known_question(where, rng)
@@ -115,5 +132,6 @@ def comparison(where: World, rng: random.Random) -> str:
     parts = [f"Question: {asked.text}", f"Answer A: {left}", f"Answer B: {right}"]
     parts.append(f"Request: {rng.choice(requests()[aspect]['comparison'])}")
     if rng.random() >= _NO_THOUGHT:
-        parts.append(f"Thought: {about(where, asked, rng)} A {first}. B {second}.")
+        of_both = [_said(where, asked, answer, aspect, rng) for answer in (left, right)]
+        parts += [f"Critique of {name}: {said}" for name, said in zip("AB", of_both, strict=True)]
     return "\n".join([*parts, f"Choice: {chosen}"])
