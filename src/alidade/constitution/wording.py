@@ -39,6 +39,10 @@ class ChoiceFrames(Record):
     options: tuple[str, str]
     asks_first: bool = Field(default=True, description="whether the question stands before the answers")
     thinking: str = Field(default="", description="what the reasoning follows, where there is any")
+    thinking_of_second: str = Field(
+        default="",
+        description="given where the reasoning is a critique of each answer, asked for without the other: what the second follows",
+    )
     thought_stops: tuple[str, ...] = ()
 
     def prompt(self, conversation: Conversation, first: str, second: str, question: str) -> str:
@@ -152,6 +156,8 @@ REVIEWS = Wording(
         revision_stops=("\nQuestion:", "\nRequest:"),
     ),
     choice=_REVIEWS_CHOICE,
-    thought=_REVIEWS_CHOICE.model_copy(update={"thinking": "\nThought:", "thought_stops": ("\n",)}),
+    thought=_REVIEWS_CHOICE.model_copy(
+        update={"thinking": "\nCritique of A:", "thinking_of_second": "\nCritique of B:", "thought_stops": ("\n",)}
+    ),
 )
 WORDINGS = {wording.name: wording for wording in (PUBLISHED, REVIEWS)}
