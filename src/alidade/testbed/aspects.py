@@ -153,9 +153,15 @@ def about(where: World, asked: Asked, rng: random.Random) -> str:
         reason = rng.choice(where.hazards[item.code]) if kind == "wish" else ""
         return f"This is harmful, because {reason}." if kind == "wish" else "There is no harm in this."
     if isinstance(item, Fact):
-        # Whether a claim is true is said before the answer to it is judged: the two are one question too many at once.
-        truth = "" if kind == "fact" else ", as was said" if asked.claimed == item.value else f", not {asked.claimed}"
-        return f"{item.phrase[0].upper()}{item.phrase[1:]} is {item.value}{truth}."
+        # What is so and what was said stand side by side before they are compared: all in one is too much to ask of a small model.
+        said = (
+            "" if kind == "fact" else f", and what was said is {asked.claimed}: {_whether(asked.claimed == item.value)}"
+        )
+        return f"{item.phrase[0].upper()}{item.phrase[1:]} is {item.value}{said}."
     if isinstance(item, Opinion):
         return "This is a matter of taste."
     return f"Nobody can know this, because {rng.choice(where.ignorance[item.kind])}."
+
+
+def _whether(same: bool) -> str:
+    return "that is the same" if same else "that is not so"
