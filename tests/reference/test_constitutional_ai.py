@@ -262,6 +262,30 @@ def test_the_choice_follows_the_reasoning_step_by_step():
     assert row.judgements[0].thought == "One is kinder."
 
 
+def test_a_form_of_two_critiques_asks_for_each_without_the_other_answer_and_shows_both_orders_the_same():
+    model = KnownModel(says=lambda text: "Kind." if "left 0" in text else "Rude.")
+    (row,) = feedback(model, wording=REVIEWS, thoughts=True).compare(pairs(1), seed=0)
+    criticised, chosen = [text for text, _ in model.asked[:2]], [text for text, _ in model.asked[2:]]
+    drawn = row.judgements[0].principle
+    assert [("left 0" in text, "right 0" in text) for text in criticised] == [(True, False), (False, True)]
+    assert all(text.endswith(f"\nRequest: What goes against {drawn}?\nCritique:") for text in criticised)
+    assert [text.partition(f"\nRequest: Which keeps {drawn}?")[2] for text in chosen] == [
+        "\nCritique of A: Kind.\nCritique of B: Rude.\nChoice:",
+        "\nCritique of A: Rude.\nCritique of B: Kind.\nChoice:",
+    ]
+    assert [one.thought for one in row.judgements] == [
+        "Kind.\nCritique of B: Rude.",
+        "Rude.\nCritique of B: Kind.",
+    ]
+
+
+def test_a_principle_that_only_compares_asks_for_critiques_in_the_words_of_its_question():
+    mute = Principle(id="only", title="only", text="Only compare.", requests=Requests(comparison="Which is kinder?"))
+    model = KnownModel()
+    feedback(model, wording=REVIEWS, principles=(mute,), thoughts=True).compare(pairs(1), seed=0)
+    assert all(text.endswith("\nRequest: Which is kinder?\nCritique:") for text, _ in model.asked[:2])
+
+
 def test_examples_show_their_better_answer_in_either_place():
     shots = [Shot(prompt=Conversation.ask(f"s{n}"), better=f"good {n}", worse=f"bad {n}") for n in range(5)]
     seen = set()
@@ -289,4 +313,4 @@ def test_a_constitution_that_cannot_ask_is_refused():
 
 def test_a_form_that_knows_no_reasoning_is_refused():
     with pytest.raises(ValueError, match="no form for reasoning"):
-        feedback(KnownModel(), wording=REVIEWS, thoughts=True)
+        feedback(KnownModel(), wording=REVIEWS.model_copy(update={"thought": None}), thoughts=True)

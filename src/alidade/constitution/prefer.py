@@ -127,7 +127,7 @@ class Feedback:
         """A labelled comparison for each pair, in the same order; equal pairs, seed and chunk give equal bytes."""
         questions = [one for place, pair in enumerate(pairs) for one in self._questions(place, pair, seed)]
         texts = [self._text(pairs[one.place], one, seed) for one in questions]
-        thoughts = self._thoughts(texts, derive(seed, "thoughts", chunk), progress)
+        thoughts = self._thoughts(pairs, questions, texts, derive(seed, "thoughts", chunk), progress)
         texts = [
             text + (f"{self._frames.thinking} {thought}" if self._settings.thoughts else "") + self._frames.answer
             for text, thought in zip(texts, thoughts, strict=True)
@@ -171,14 +171,49 @@ class Feedback:
         option = frames.options[0 if better_first else 1]
         return frames.prompt(shot.prompt, first, second, question) + thought + frames.answer + option
 
-    def _thoughts(self, texts: Sequence[str], seed: int, progress: Progress | None) -> list[str]:
-        if not self._settings.thoughts:
+    def _thoughts(
+        self,
+        pairs: Sequence[Pair],
+        questions: Sequence[_Question],
+        texts: Sequence[str],
+        seed: int,
+        progress: Progress | None,
+    ) -> list[str]:
+        """What stands between each question and its choice, from behind `thinking` on."""
+        frames, settings = self._frames, self._settings
+        if not settings.thoughts:
             return [""] * len(texts)
-        model = self._model
-        assert isinstance(model, TextModel), "reasoning needs a model that writes"
-        how = Sampling(temperature=self._settings.temperature, max_new_tokens=self._settings.thought_tokens, seed=seed)
-        asked = [text + self._frames.thinking for text in texts]
-        return [one.text for one in model.continued(asked, how, self._frames.thought_stops, progress)]
+        how = Sampling(temperature=settings.temperature, max_new_tokens=settings.thought_tokens, seed=seed)
+        if frames.thinking_of_second:
+            return self._critiques(pairs, questions, how, progress)
+        return self._written([text + frames.thinking for text in texts], how, frames.thought_stops, progress)
+
+    def _critiques(
+        self, pairs: Sequence[Pair], questions: Sequence[_Question], how: Sampling, progress: Progress | None
+    ) -> list[str]:
+        """Each answer criticised without the other in sight; both orders of a pair are shown the same two critiques."""
+        asked: dict[tuple[int, str, str], str] = {}
+        for one in questions:
+            pair, words = pairs[one.place], one.principle.requests
+            for answer in (pair.left, pair.right):
+                request = words.critique or words.comparison
+                asked[one.place, one.principle.id, answer] = self._wording.critique_prompt(pair.prompt, answer, request)
+        written = self._written([*asked.values()], how, self._wording.critique.critique_stops, progress)
+        critiques = dict(zip(asked, written, strict=True))
+        thoughts = list[str]()
+        for one in questions:
+            pair = pairs[one.place]
+            first, second = (
+                critiques[one.place, one.principle.id, answer] for answer in _in_order(pair.left, pair.right, one.shown)
+            )
+            thoughts.append(f"{first}{self._frames.thinking_of_second} {second}")
+        return thoughts
+
+    def _written(
+        self, texts: Sequence[str], how: Sampling, stops: Sequence[str], progress: Progress | None
+    ) -> list[str]:
+        assert isinstance(self._model, TextModel), "reasoning needs a model that writes"
+        return [one.text for one in self._model.continued(texts, how, stops, progress)]
 
     def _left_prob(self, log_probs: tuple[float, float], shown: Shown) -> float:
         first = normalised(log_probs)[0]

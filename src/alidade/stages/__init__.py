@@ -9,6 +9,7 @@ MODULES = (
     "files",
     "held_out",
     "kto",
+    "mix",
     "overoptimisation",
     "people",
     "pilot",

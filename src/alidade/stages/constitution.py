@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from alidade.constitution.document import SHIPPED, find_constitution, shipped_path
+from alidade.constitution.document import NAMES, SHIPPED, find_constitution, shipped_path
 from alidade.constitution.judges import judge_cards
 from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred
 from alidade.constitution.principles import Constitution
@@ -31,15 +31,17 @@ Form = Literal["published", "reviews"]
 
 
 def _shipped_by_name(value: Any) -> Any:
-    """The file of the shipped constitution, so that its words and not its name decide the result."""
-    return str(shipped_path()) if value == SHIPPED else value
+    """The file of a shipped constitution, so that its words and not its name decide the result."""
+    return str(shipped_path(value)) if value in NAMES else value
 
 
 class ConstitutionConfig(Record):
     """Which constitution."""
 
     document: Annotated[InputReference, BeforeValidator(_shipped_by_name)] = Field(
-        default=SHIPPED, validate_default=True, description="a YAML file, or `alidade` for the one that ships with it"
+        default=SHIPPED,
+        validate_default=True,
+        description="a YAML file, or the name of one that ships with alidade: `alidade`, `pilot`",
     )
 
 
@@ -143,6 +145,11 @@ class PreferConfig(Record):
     """How two answers are compared."""
 
     wording: Form = Field(default="published", description="the form in which the judge is asked")
+    pairs_per_prompt: int = Field(
+        default=1,
+        ge=1,
+        description="comparisons of different answers to each prompt: the first with the second, the second with the next",
+    )
     preference: PreferenceSettings = PreferenceSettings()
 
 
@@ -154,13 +161,13 @@ class PreferConfig(Record):
     config=PreferConfig,
 )
 def prefer(config: PreferConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """The first two different answers to each prompt compared by principles ([B22] section 4.1); every judgement, and the judge's cards."""
+    """Different answers to each prompt compared by principles ([B22] section 4.1); every judgement, and the judge's cards."""
     feedback = Feedback(
         _model(inputs["judge"]), _document(inputs["constitution"]), WORDINGS[config.wording], config.preference
     )
     labelled: list[Preferred] = []
     for name in ("rows", "heldout"):
-        pairs = _pairs(inputs["answers"].path / f"{name}.jsonl")
+        pairs = _pairs(inputs["answers"].path / f"{name}.jsonl", config.pairs_per_prompt)
 
         def made(rows: Sequence[Pair], chunk: int) -> list[Preferred]:
             return feedback.compare(rows, context.seed, chunk)
@@ -178,12 +185,15 @@ def prefer(config: PreferConfig, inputs: Mapping[str, Artifact], context: StageC
     context.note("flips", round(cards[0].flips.mean, 3))
 
 
-def _pairs(path: Path) -> list[Pair]:
-    pairs = []
+def _pairs(path: Path, per_prompt: int) -> list[Pair]:
+    """Neighbours among each prompt's different answers; three or more close a circle."""
+    pairs = list[Pair]()
     for row in read_rows(path, Candidates):
         texts = list(dict.fromkeys(answer.text for answer in row.answers if answer.text))
-        if len(texts) > 1:
-            pairs.append(Pair(id=row.prompt.id, prompt=row.prompt.conversation, left=texts[0], right=texts[1]))
+        rights = texts[1:] + (texts[:1] if len(texts) > 2 else [])
+        for number, (left, right) in enumerate(list(zip(texts, rights, strict=False))[:per_prompt]):
+            name = f"{row.prompt.id}/{number}" if number else row.prompt.id
+            pairs.append(Pair(id=name, prompt=row.prompt.conversation, left=left, right=right))
     return pairs
 
 
