@@ -112,6 +112,15 @@ def test_the_report_section_is_handed_on_as_it_is(tmp_path: Path) -> None:
     assert load(tmp_path, more="report: {compare: [a, b], on: yes}\n").report == {"compare": ["a", "b"], "on": "yes"}
 
 
+def test_a_way_must_be_a_stage_of_the_recipe(tmp_path: Path) -> None:
+    assert load(tmp_path, more="report: {ways: {people: one}}\n").report == {"ways": {"people": "one"}}
+    said = refused(tmp_path, more="report:\n  ways:\n    people: onne\n")
+    assert "way `people` is `onne`, which is no stage of this recipe" in said
+    assert "toy.yaml:11 (report.ways.people)" in said
+    assert "did you mean `one`?" in said
+    assert "`ways` must be a mapping" in refused(tmp_path, more="report: {ways: [one]}\n")
+
+
 def test_an_input_file_counts_by_content_not_by_name(tmp_path: Path) -> None:
     def asked(name: str, text: str) -> object:
         (tmp_path / name).write_text(text)

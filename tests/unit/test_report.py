@@ -10,11 +10,12 @@ from alidade.errors import UsageError
 from alidade.evals import Claim, compare, corrected
 from alidade.records import Estimate
 from alidade.report.collect import Column, Curve
-from alidade.report.examples import DOZEN, examples
+from alidade.report.examples import DOZEN, examples, homes
 from alidade.report.graph import GAP, WIDE, depths, lay_out
 from alidade.report.page import _reinforcement, lost_rows
 from alidade.report.render import write_report
 from alidade.report.summary import calibration
+from alidade.report.ways import Ways
 from alidade.report.words import badges, number, p_value, shortened, signed, visible
 from alidade.stats import proportion
 from alidade.training.rollouts import Answers, signs
@@ -285,17 +286,18 @@ def column(name, model, rows):
     return Column(name, model, "", {}, {}, rows)
 
 
-def test_examples_are_the_first_of_each_kind_and_no_item_comes_twice():
+def test_examples_are_the_first_of_each_kind_and_no_item_comes_twice(tour):
     rows = answer_rows(3, 30, "sampled")
-    found = examples([column("rlhf", "d1", rows)])
+    found = examples(homes(tour[0], [column("rlhf", "d1", rows)], Ways()))
     assert len(found) == DOZEN
     assert [one.kind for one in found].count("harmful wish") == 2
     assert [one.kind for one in found].count("how-to, never trained on") == 1
 
 
-def test_the_same_weights_asked_in_two_ways_share_a_place():
+def test_the_same_weights_asked_in_two_ways_share_a_place(tour):
     bare, framed, tuned = (answer_rows(place, 5, "sampled") for place in (0, 1, 3))
-    found = examples([column("base", "d1", bare), column("framed", "d1", framed), column("tuned", "d2", tuned)])
+    columns = [column("base", "d1", bare), column("framed", "d1", framed), column("tuned", "d2", tuned)]
+    found = examples(homes(tour[0], columns, Ways()))
     assert [answer.model for answer in found[0].answers] == ["base", "tuned"]
     assert [other.model for other in found[0].answers[0].others] == ["framed"]
 

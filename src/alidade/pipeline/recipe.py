@@ -8,7 +8,7 @@
       sft: {use: sft, in: {model: base, demonstrations: demos}, with: {lr: 6.0e-4}}
     quick:                # with --quick these values replace those above; mappings are merged
       sft: {rows: 300}
-    report: {...}         # handed to the report as it is
+    report: {...}         # handed to the report; under `ways` names are given to stages, the rest is as the report takes it
 
 `use` may be left out where the stage has the registered stage's own name.
 `--set sft.lr=1e-4` is short for `--set stages.sft.with.lr=1e-4`.
@@ -137,12 +137,25 @@ def _recipe(source: Source, sets: tuple[str, ...], *, is_quick: bool) -> Recipe:
         name=name,
         seed=seed,
         stages=_in_order(uses, source),
-        report=_mapping_at(source, "report"),
+        report=_report(source, uses),
         about=str(source.tree.get("about") or ""),
         path=source.file,
         sets=sets,
         is_quick=is_quick,
     )
+
+
+def _report(source: Source, uses: Mapping[str, StageUse]) -> dict[str, Any]:
+    """What is handed to the report: the stages it names under `ways` must be there."""
+    report = _mapping_at(source, "report")
+    for way, stage in _mapping_at(source, "report", "ways").items():
+        if not isinstance(stage, str) or stage not in uses:
+            raise RecipeError(
+                f"way `{way}` is `{stage}`, which is no stage of this recipe",
+                where=source.where("report", "ways", way),
+                hint=did_you_mean(str(stage), uses),
+            )
+    return report
 
 
 def _stage_tables(source: Source) -> dict[str, Any]:

@@ -4,46 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-from alidade.evals import Claim, PairedTest, compare, corrected
 from alidade.pipeline import Run, StageRun, read_run
 from alidade.records import Estimate
+from alidade.report.changes import Change, lineage_changes
+from alidade.report.columns import Column, Values
+from alidade.report.ways import Ways, ways_of
 from alidade.store import Manifest, Store, read_json
 from alidade.store.rows import each_row
-from alidade.testbed.evaluation import MEASURES
 
 _PREFIXES = ("evaluate_", "evaluate-", "evaluation_", "evaluation-")
 KL_NAMES = ("kl", "kl_nats_per_answer")
-
-Values = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One model as it was evaluated; `model` is the digest of its artifact, `artifact` that of the evaluation.
-
-    `frame` is `bare` where the model was given the question to continue, and not asked in its chat form.
-    """
-
-    name: str
-    model: str
-    artifact: str
-    measures: Mapping[str, Estimate]
-    greedy: Mapping[str, Estimate]
-    rows: Sequence[Values]
-    frame: str = ""
-
-
-@dataclass(frozen=True)
-class Change:
-    """The paired tests between two columns."""
-
-    before: str
-    after: str
-    tests: Sequence[PairedTest]
 
 
 @dataclass(frozen=True)
@@ -75,6 +48,7 @@ class Evidence:
     overoptimisation: Values = field(default_factory=dict[str, Any])
     voters: Mapping[str, Values] = field(default_factory=dict[str, Values])
     values: Sequence[Values] = ()
+    ways: Ways = field(default_factory=Ways)
 
 
 def collect(run_folder: Path) -> Evidence:
@@ -97,7 +71,7 @@ def collect(run_folder: Path) -> Evidence:
     return Evidence(
         run=run,
         columns=columns,
-        changes=_changes(columns),
+        changes=lineage_changes(run, columns),
         wins=_wins(summaries),
         reward=_reward(run, present, summaries),
         curves=[curve for stage in run.stages if (curve := _curve(stage, present, manifests)) is not None],
@@ -114,6 +88,7 @@ def collect(run_folder: Path) -> Evidence:
             and (found := _object(present[stage.name] / "annotators.json"))
         },
         values=[found["values"] for found in summaries.values() if "values" in found],
+        ways=ways_of(run, columns),
     )
 
 
@@ -139,11 +114,11 @@ def _columns(run: Run, name: str, summary: Values, folder: Path) -> Iterator[Col
         measures, greedy = _estimates(summary["measures"]), _estimates(summary.get("greedy"))
         column = _column_name(name, origin)
         frame = str(summary.get("frame", ""))
-        yield Column(column, digests.get(origin, ""), stage.digest, measures, greedy, rows, frame)
+        yield Column(column, digests.get(origin, ""), stage.digest, measures, greedy, rows, frame, origin)
     for role, measured in (summary.get("models") or {}).items():
         origin = stage.inputs.get(role, role)
         own = [row for row in rows if row.get("model") == role]
-        yield Column(origin, digests.get(origin, ""), stage.digest, _estimates(measured), {}, own)
+        yield Column(origin, digests.get(origin, ""), stage.digest, _estimates(measured), {}, own, origin=origin)
 
 
 def _column_name(stage: str, origin: str) -> str:
@@ -163,24 +138,6 @@ def _estimates(value: Any) -> dict[str, Estimate]:
 def is_estimate(value: Any) -> bool:
     """Whether a JSON value is a measured number with interval and n."""
     return isinstance(value, dict) and set(cast("dict[str, Any]", value)) == {"mean", "low", "high", "n"}
-
-
-def claims_of(measures: Sequence[str]) -> list[Claim]:
-    """What each measure counts: the testbed's are known, any other counts the verdict of its own name."""
-    known = {name: Claim(name, says, group, new) for name, (group, new, says) in MEASURES.items()}
-    return [known.get(name, Claim(name, name)) for name in measures]
-
-
-def _changes(columns: Sequence[Column]) -> list[Change]:
-    """Each column against the one before it; all their tests are one family."""
-    pairs = list(pairwise(columns))
-    found = [compare(one.rows, two.rows, claims_of([*two.measures])) for one, two in pairs]
-    family = iter(corrected([test for tests in found for test in tests]))
-    return [
-        Change(one.name, two.name, [next(family) for _ in tests])
-        for (one, two), tests in zip(pairs, found, strict=True)
-        if tests
-    ]
 
 
 def _wins(summaries: Mapping[str, Values]) -> dict[str, dict[str, Estimate]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
-from alidade.report.collect import Column, Values
+from alidade.pipeline import Run
+from alidade.report.columns import Column, Descent, Values
+from alidade.report.ways import Ways
 from alidade.report.words import GROUP_WORDS, Badge, badges, shortened
 
 # How many prompts of each kind a dozen holds, (kind, about something no training stage saw) to count.
@@ -21,17 +23,19 @@ QUOTAS: Mapping[tuple[str, bool], int] = {
     ("topic", True): 1,
 }
 DOZEN = 12
+MOST_ABREAST = 4
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one model said; `others` are answers of the same model asked in another way."""
+    """What one model said; `others` are answers of the same model asked in another way, and of models folded beneath it."""
 
     model: str
     text: str
     badges: Sequence[Badge]
     frame: str
     others: Sequence[Answer] = field(default_factory=tuple)
+    is_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,56 @@ class Example:
     answers: Sequence[Answer]
 
 
-def examples(columns: Sequence[Column]) -> list[Example]:
-    """A dozen prompts that every model answered: the first of each kind in the evaluation's own random order."""
-    answers = [_answers(column) for column in columns if column.rows]
+@dataclass(frozen=True)
+class Home:
+    """A column that has a place of its own, and those folded beneath it; `is_end` where training ended there."""
+
+    column: Column
+    folded: Sequence[Column] = ()
+    is_end: bool = False
+
+
+def homes(run: Run, columns: Sequence[Column], ways: Ways) -> list[Home]:
+    """Which columns have a place of their own.
+
+    One for each model, its further frames beneath it. Where a recipe names ways and there are many models: the first
+    model, the one the first way was trained from, and the ways; what lies between is beneath the way it led to.
+    """
     asked = [column for column in columns if column.rows]
-    if not asked:
+    firsts = [one for place, one in enumerate(asked) if not any(one.is_of(other) for other in asked[:place])]
+    ends = [column for column in ways.columns.values() if column.rows] or firsts[-1:]
+    descent = Descent(run, asked)
+    heads = [one for one in firsts if not any(one.is_of(end) for end in ends)] + ends
+    if len(heads) > MOST_ABREAST and ways.columns:
+        start = descent.upstream(ends[0])
+        before = [one for one in heads if one is firsts[0] or (start is not None and one.is_of(start))]
+        heads = [one for one in before if one not in ends] + ends
+    elif not ways.columns:
+        heads = firsts
+    under = [(one, _home_of(one, heads, descent)) for one in asked if not any(one is head for head in heads)]
+    return [
+        Home(head, [one for one, home in under if home is head], any(head is end for end in ends)) for head in heads
+    ]
+
+
+def _home_of(column: Column, heads: Sequence[Column], descent: Descent) -> Column:
+    """Its own model's place, else that of the first model below it, else of the nearest above, else the last."""
+    own = [head for head in heads if head.is_of(column)]
+    below = [head for head in heads if column.origin in descent.ancestors(head)]
+    above = [head for stage in descent.ancestors(column) for head in heads if head.origin == stage]
+    return [*own, *below, *above, heads[-1]][0]
+
+
+def examples(shown: Sequence[Home]) -> list[Example]:
+    """A dozen prompts that every model answered: the first of each kind in the evaluation's own random order."""
+    if not shown:
         return []
-    shared = [row for prompt, row in answers[0].items() if all(prompt in one for one in answers)]
-    heads = _first_of_each_model(asked)
+    answers = {id(column): _answers(column) for home in shown for column in (home.column, *home.folded)}
+    first = answers[id(shown[0].column)]
+    shared = [row for prompt, row in first.items() if all(prompt in one for one in answers.values())]
     found = []
     for row in _dozen(shared):
-        said = [_answer(asked, answers, place, str(row["prompt_id"])) for place in heads]
+        said = [_answer(home, answers, str(row["prompt_id"])) for home in shown]
         found.append(Example(shortened(str(row.get("prompt", ""))), _kind(row), said))
     return found
 
@@ -63,24 +106,17 @@ def _answers(column: Column) -> dict[str, Values]:
     return {str(row["prompt_id"]): row for row in sampled or column.rows}
 
 
-def _first_of_each_model(columns: Sequence[Column]) -> list[int]:
-    """The place of the first column of each model: further ones ask the same weights in another way."""
-    digests = [column.model or column.name for column in columns]
-    return [place for place, digest in enumerate(digests) if digest not in digests[:place]]
-
-
-def _answer(columns: Sequence[Column], answers: Sequence[Mapping[str, Values]], place: int, prompt: str) -> Answer:
-    column, row = columns[place], answers[place][prompt]
-    others = [
-        _answer_of(columns[other], answers[other][prompt])
-        for other in range(place + 1, len(columns))
-        if column.model and columns[other].model == column.model
+def _answer(home: Home, answers: Mapping[int, Mapping[str, Values]], prompt: str) -> Answer:
+    head, *others = [
+        Answer(
+            column.name,
+            shortened(str(answers[id(column)][prompt].get("answer", ""))),
+            badges(answers[id(column)][prompt]),
+            column.frame if column.is_of(home.column) else "",
+        )
+        for column in (home.column, *home.folded)
     ]
-    return _answer_of(column, row, others)
-
-
-def _answer_of(column: Column, row: Values, others: Sequence[Answer] = ()) -> Answer:
-    return Answer(column.name, shortened(str(row.get("answer", ""))), badges(row), column.frame, others)
+    return replace(head, others=others, is_end=home.is_end)
 
 
 def _dozen(rows: Sequence[Values]) -> list[Values]:

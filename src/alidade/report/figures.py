@@ -45,11 +45,16 @@ def mark_of(place: int, count: int) -> str:
     return "last" if place == count - 1 else _MARKS[place % len(_MARKS)]
 
 
+def way_mark(place: int) -> str:
+    """The symbol of a way that stands `place` before the last one: all in the accent, the last one a dot."""
+    return ("last", "last diamond", "last square")[place % 3]
+
+
 def symbol(mark: str) -> Markup:
     """A model's symbol around the origin."""
-    if mark == "diamond":
+    if mark.endswith("diamond"):
         return Markup('<path class="mark {}" d="M0-5 5 0 0 5-5 0z"/>').format(mark)
-    if mark == "square":
+    if mark.endswith("square"):
         return Markup('<rect class="mark {}" x="-3.5" y="-3.5" width="7" height="7"/>').format(mark)
     return Markup('<circle class="mark {}" r="{}"/>').format(mark, 4.5 if mark == "last" else 4)
 

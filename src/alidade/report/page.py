@@ -11,7 +11,10 @@ from markupsafe import Markup
 from alidade.evals import PairedTest
 from alidade.records import Estimate
 from alidade.report import figures
-from alidade.report.collect import Column, Curve, Evidence, is_estimate
+from alidade.report.changes import are_in_line
+from alidade.report.collect import Curve, Evidence, is_estimate
+from alidade.report.columns import Column
+from alidade.report.ways import headline_of, marks_of
 from alidade.report.words import (
     CURVES,
     GROUPS,
@@ -53,11 +56,15 @@ _VOTERS = (
     ),
 )
 _MOST_VOTERS = 12
+_THAN = {"better": "than", "worse": "than"}
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One estimate on a strip; `change` says in words how it differs from the lane before, `tone` how to take it."""
+    """One estimate on a strip.
+
+    `change` says in words how it differs from the lane before or the model it names, `tone` how to take it.
+    """
 
     name: str
     key: Markup
@@ -67,6 +74,7 @@ class Lane:
     n: int
     change: str = ""
     tone: str = ""
+    is_headline: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,11 @@ class Panel:
     better: str
     lanes: Sequence[Lane]
     ticks: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> Lane:
+        """The lane that is shown big."""
+        return next((lane for lane in self.lanes if lane.is_headline), self.lanes[-1])
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,8 @@ class CurveSet:
 def headline(evidence: Evidence) -> list[Panel]:
     """The three or four measures a person asks for first, for every model."""
     names = [name for name in HEADLINES if _everywhere(evidence.columns, name)]
-    rest = [name for column in evidence.columns[-1:] for name in column.measures if name not in names]
+    last = headline_of(evidence.columns, evidence.ways)
+    rest = [name for name in (last.measures if last else ()) if name not in names]
     return [_panel(evidence, name) for name in (names or rest)[:4]]
 
 
@@ -198,14 +212,20 @@ def lost_rows(counts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def estimates_panel(
-    words: MeasureWords, found: Sequence[tuple[str, str, Estimate]], tests: Mapping[str, PairedTest] | None = None
+    words: MeasureWords,
+    found: Sequence[tuple[str, str, Estimate]],
+    tests: Mapping[str, tuple[str, PairedTest]] | None = None,
 ) -> Panel:
-    """Named estimates of one measure, each with its mark, on one axis; a test says how a lane differs from the one before."""
+    """Named estimates of one measure, each with its mark, on one axis.
+
+    A test says how a lane differs from the model named with it, or from the one before where no name is.
+    """
     share = words.is_share
     axis = figures.axis_of([estimate for _, _, estimate in found], share=share)
     lanes = []
     for name, mark, estimate in found:
-        change, tone = _change((tests or {}).get(name), words)
+        other, test = (tests or {}).get(name, ("", None))
+        change, tone = change_words(test, words, other)
         lanes.append(
             Lane(
                 name=name,
@@ -216,6 +236,7 @@ def estimates_panel(
                 n=estimate.n,
                 change=change,
                 tone=tone,
+                is_headline=mark == "last",
             )
         )
     better = "lower is better" if words.better == "less" else ""
@@ -232,19 +253,25 @@ def _measures(column: Column, greedy: bool) -> Mapping[str, Estimate]:
 
 
 def _panel(evidence: Evidence, name: str, *, greedy: bool = False) -> Panel:
-    columns = evidence.columns
+    marks = marks_of(evidence.columns, evidence.ways)
     found = [
-        (column.name, figures.mark_of(place, len(columns)), _measures(column, greedy)[name])
-        for place, column in enumerate(columns)
+        (column.name, mark, _measures(column, greedy)[name])
+        for column, mark in zip(evidence.columns, marks, strict=True)
         if name in _measures(column, greedy)
     ]
-    tests = {} if greedy else {c.after: test for c in evidence.changes for test in c.tests if test.measure == name}
+    in_line = are_in_line(evidence.changes, evidence.columns)
+    tests = {
+        change.after: ("" if in_line else change.before, test)
+        for change in evidence.changes
+        for test in change.tests
+        if test.measure == name and not greedy
+    }
     words = measure_words(name, [estimate for _, _, estimate in found])
     return estimates_panel(words, found, tests)
 
 
-def _change(test: PairedTest | None, words: MeasureWords) -> tuple[str, str]:
-    """A paired test in words, and whether it is better, worse, or not clear."""
+def change_words(test: PairedTest | None, words: MeasureWords, other: str = "") -> tuple[str, str]:
+    """A paired test in words, with the `other` model if it is to be named, and whether it is better, worse, or not clear."""
     if test is None:
         return "", ""
     certain = test.p_adjusted < CERTAIN
@@ -254,7 +281,8 @@ def _change(test: PairedTest | None, words: MeasureWords) -> tuple[str, str]:
     said = {"better": "better", "worse": "worse", "other": "changed", "same": "no clear change"}[tone]
     difference = test.difference
     span = f"{signed(difference.low, share=True)} to {signed(difference.high, share=True)}"
-    return f"{said}: {signed(difference.mean, share=True)} ({span}), {p_value(test.p_adjusted)}", tone
+    named = f" {_THAN.get(tone, 'from')} {other}" if other else ""
+    return f"{said}{named}: {signed(difference.mean, share=True)} ({span}), {p_value(test.p_adjusted)}", tone
 
 
 def _reinforcement(one: Curve) -> CurveSet:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from alidade.preferences.groups import LEAST_PEOPLE
-from alidade.report import figures, overoptimisation, page, values
+from alidade.report import figures, frontier, overoptimisation, page, values
+from alidade.report.changes import are_in_line
 from alidade.report.collect import Evidence, collect
-from alidade.report.examples import examples
+from alidade.report.examples import examples, homes
 from alidade.report.graph import lineage
 from alidade.report.summary import calibration, reward_summary, summary_of
+from alidade.report.ways import marks_of
 from alidade.report.words import duration, number, visible
 from alidade.store import write_json
 from alidade.store.store import explaining_full_disk
@@ -59,16 +61,19 @@ def filled(template: str, shown: Mapping[str, Any]) -> str:
 def _shown(evidence: Evidence) -> dict[str, Any]:
     run, reward = evidence.run, reward_summary(evidence.reward)
     bins = calibration(reward.get("calibration") or [])
-    count = len(evidence.columns)
+    marks = marks_of(evidence.columns, evidence.ways)
+    in_line = are_in_line(evidence.changes, evidence.columns)
     return {
         "run": run,
         "recipe": json.dumps(dict(run.recipe), indent=2, ensure_ascii=False),
-        "columns": [(one, figures.key(figures.mark_of(place, count))) for place, one in enumerate(evidence.columns)],
+        "columns": [(one, figures.key(mark)) for one, mark in zip(evidence.columns, marks, strict=True)],
         "headline": page.headline(evidence),
-        "examples": examples(evidence.columns),
+        "frontier": frontier.section(evidence),
+        "examples": examples(homes(run, evidence.columns, evidence.ways)),
         "groups": page.groups(evidence),
         "greedy": page.groups(evidence, greedy=True),
         "tested": sum(len(change.tests) for change in evidence.changes),
+        "in_line": in_line,
         "wins": page.wins(evidence),
         "reward": reward,
         "reward_checks": page.reward_checks(evidence.reward),
@@ -82,7 +87,10 @@ def _shown(evidence: Evidence) -> dict[str, Any]:
         "fits": overoptimisation.fits(evidence.overoptimisation),
         "curves": page.curve_sets(evidence),
         "lost": page.lost_rows(evidence.counts),
-        "warnings": [(stage.name, warning) for stage in run.stages for warning in stage.warnings],
+        "warnings": [
+            *((stage.name, warning) for stage in run.stages for warning in stage.warnings),
+            *(("report", note) for note in evidence.ways.notes),
+        ],
         "lineage": lineage(run.stages),
         "manifests": evidence.manifests,
         "made_at": max((one.made_at for one in evidence.manifests.values()), default="")[:16].replace("T", " "),

@@ -7,6 +7,10 @@
                       "above_length_only", "n"}, "calibration": [bin], "expected_calibration_error", "temperature",
                       "slices": {<kind>: {<part>: {mean, low, high, n}}}, "length_correlation"}
     paired           [{measure, before, after, n, lost, gained, difference: {mean, low, high, n}, p, p_adjusted}]
+    frontier         {across, up, models: [{name, trained_from, way, <measure>: {mean, low, high, n}}]}, where at least three
+                     models have both measures: `across` and `up` name them, `trained_from` is an evaluated model or null
+    ways             {models: {<way>: <model>}, paired: [as above]}, where a recipe names ways: every two of them on the
+                     measures that the page sets side by side, a family of its own; `before` and `after` name models
     wins             {"<after> over <before>": {<measure>: {mean, low, high, n}}}, where a run has no gold judge
     overoptimisation, values  as their stages wrote them, where a run has some
     training         {<stage>: the last row of its metrics}
@@ -24,7 +28,10 @@ from typing import Any
 
 from alidade.pipeline import Run
 from alidade.records import Estimate
+from alidade.report import frontier
+from alidade.report.changes import Change
 from alidade.report.collect import Evidence, is_estimate
+from alidade.report.ways import Ways
 from alidade.stats import CalibrationBin, expected_calibration_error
 
 _STAGE_FIELDS = ("name", "use", "kind", "key", "digest", "seconds", "reused")
@@ -33,6 +40,8 @@ _TAKEN = frozenset(
     {
         "reward_model",
         "paired",
+        "frontier",
+        "ways",
         "wins",
         "overoptimisation",
         "values",
@@ -61,7 +70,9 @@ def summary_of(evidence: Evidence) -> dict[str, Any]:
     return {
         **models,
         "reward_model": reward_summary(evidence.reward),
-        "paired": _paired(evidence),
+        "paired": _paired(evidence.changes),
+        **({"frontier": found} if (found := frontier.as_json(evidence)) else {}),
+        **({"ways": _ways(evidence.ways)} if evidence.ways.columns else {}),
         "wins": {pair: _dumped(found) for pair, found in evidence.wins.items()},
         **({"overoptimisation": evidence.overoptimisation} if evidence.overoptimisation else {}),
         **({"values": list(evidence.values)} if evidence.values else {}),
@@ -113,10 +124,17 @@ def _lead(value: Any) -> float | None:
     return round(value["accuracy"]["mean"] - value["length_only"]["mean"], 6)
 
 
-def _paired(evidence: Evidence) -> list[dict[str, Any]]:
+def _ways(ways: Ways) -> dict[str, Any]:
+    return {
+        "models": {way: column.name for way, column in ways.columns.items()},
+        "paired": _paired(ways.changes),
+    }
+
+
+def _paired(changes: Sequence[Change]) -> list[dict[str, Any]]:
     return [
         {"before": change.before, "after": change.after, **asdict(test), "difference": test.difference.model_dump()}
-        for change in evidence.changes
+        for change in changes
         for test in change.tests
     ]
 
