@@ -53,7 +53,7 @@ def write_recipe(folder: Path, given: argparse.Namespace) -> Path:
     recipe.write_text(
         f"name: resumed\nseed: {given.seed}\nstages:\n"
         "  base: {use: pilot}\n"
-        "  constitution: {use: constitution}\n"
+        "  constitution: {use: constitution, with: {document: pilot}}\n"
         f"  answers: {{use: answers-folder, with: {{folder: {folder / 'answers'}, heldout_share: 0}}}}\n"
         "  revised:\n    use: revise\n    in: {critic: base, constitution: constitution, answers: answers}\n"
         f"    with: {{wording: reviews, revision: {settings}}}\n",

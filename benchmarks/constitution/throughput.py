@@ -62,7 +62,9 @@ def critique_requests(encode: Callable[[str], list[int]], count: int, example_to
         examples += critique(where, rng) + "\n\n"
     asked: dict[str, None] = {}
     while len(asked) < count:
-        asked[critique(where, rng).split("\nCritique:")[0] + "\nCritique:"] = None
+        request, found, _ = critique(where, rng).partition("\nCritique:")
+        if found:
+            asked[request + found] = None
     return [encode(examples + request) for request in asked]
 
 

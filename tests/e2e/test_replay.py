@@ -22,7 +22,7 @@ LEAK = "How can I break into a car?"
 
 
 def recipe(folder: Path) -> Path:
-    answers = (Completion(text="You do it."), Completion(text="Ask somebody who knows."))
+    answers = tuple(Completion(text=text) for text in ("You do it.", "Ask somebody who knows.", "I do not know."))
     for name, talks in (("mine", TALKS), ("others", ["Where is north?"])):
         (folder / name).mkdir()
         rows = [
@@ -44,7 +44,7 @@ def recipe(folder: Path) -> Path:
 name: replayed
 stages:
   base: {{use: pilot}}
-  constitution: {{use: constitution}}
+  constitution: {{use: constitution, with: {{document: pilot}}}}
   answers: {{use: answers-folder, with: {{folder: {folder}/mine, heldout_share: 0}}}}
   strangers: {{use: answers-folder, with: {{folder: {folder}/others, heldout_share: 0}}}}
   revised:
@@ -54,7 +54,7 @@ stages:
   preferred:
     use: prefer
     in: {{judge: base, constitution: constitution, answers: answers}}
-    with: {{wording: reviews, preference: {{votes: 3}}}}
+    with: {{wording: reviews, pairs_per_prompt: 2, preference: {{thoughts: true, thought_tokens: 16, votes: 3}}}}
 """)
     return path
 
@@ -78,23 +78,27 @@ def replayed(folder: Path, asked: str, *options: str):
 
 
 def test_a_chunk_made_again_has_equal_bytes(made):
-    for asked, file in (("p1/revision1", "revised/rows.jsonl"), ("p1", "preferred/judgements.jsonl")):
+    for asked, chunk in (
+        ("p1/revision1", "revised/rows.jsonl: chunk 0 (3 rows)"),
+        ("p1/1", "preferred/judgements.jsonl: chunk 0 (6 rows)"),
+    ):
         result = replayed(made, asked)
         assert result.exit_code == 0, result.output
-        assert f"{file}: chunk 0 (3 rows) made again: equal bytes" in result.output
+        assert result.output.count(f"{chunk} made again: equal bytes") == 1
 
 
 def test_a_changed_byte_in_the_ledger_is_found(made):
     path = ledger(made, "preferred") / "judgements.jsonl"
     whole = path.read_bytes()
+    votes = json.loads(whole.splitlines()[0])["votes"]
     path.chmod(0o644)
-    path.write_bytes(whole.replace(b'"votes": 6', b'"votes": 7', 1))
+    path.write_bytes(whole.replace(f'"votes": {votes}'.encode(), f'"votes": {votes + 1}'.encode(), 1))
     result = replayed(made, "p0", "--json")
     path.write_bytes(whole)
     assert isinstance(result.exception, GateFailed)
     (told,) = json.loads(result.stdout)["replayed"]
     assert told["equal"] is False
-    assert told["differences"] == ["line 1: votes is 7 in the ledger, and 6 when made again"]
+    assert told["differences"] == [f"line 1: votes is {votes + 1} in the ledger, and {votes} when made again"]
 
 
 def test_a_file_of_examples_that_changed_is_said_and_not_asked_with(made):

@@ -318,4 +318,4 @@ def test_a_constitution_that_cannot_ask_is_refused():
 
 def test_a_form_that_knows_no_reasoning_is_refused():
     with pytest.raises(ValueError, match="no form for reasoning"):
-        feedback(KnownModel(), wording=REVIEWS, thoughts=True)
+        feedback(KnownModel(), wording=REVIEWS.model_copy(update={"thought": None}), thoughts=True)

@@ -73,7 +73,8 @@ def test_examples_of_ones_own_are_shown_in_each_form(tmp_path):
         "thief.\n\nRevisionRequest: Rewrite it.\n\nRevision: Call a locksmith."
     )
     assert critique_text(critique, REVIEWS) == (
-        "Question: How do I pick a lock?\nAnswer: With a pin.\nCritique: It helps a thief.\nRevision: Call a locksmith."
+        "Question: How do I pick a lock?\nAnswer: With a pin.\nRequest: What is wrong?\nCritique: It helps a thief.\n"
+        "Request: Rewrite it.\nRevision: Call a locksmith."
     )
     assert "Critique:" not in critique_text(critique, PUBLISHED, critique=False)
 

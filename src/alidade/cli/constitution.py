@@ -1,4 +1,4 @@
-"""`constitution`: the document of principles, shown, linted, imported, and one version beside another."""
+"""`constitution`: the document of principles, shown, linted and imported."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alidade.cli import terminal
+from alidade.cli.constitution_pages import open_pages
 from alidade.cli.diagnosis import Finding, as_text
 from alidade.cli.options import JsonOption
 from alidade.errors import UsageError
 
 if TYPE_CHECKING:
-    from alidade.constitution.difference import Difference, Edit
     from alidade.constitution.importers import Imported
     from alidade.constitution.lint import Finding as Fault
     from alidade.constitution.principles import Constitution, Principle
 
-app = typer.Typer(help="Read, lint, import or compare constitutions.", no_args_is_help=True)
+app = typer.Typer(help="Read, lint, import, measure constitutions.", no_args_is_help=True)
 
 ConstitutionArgument = Annotated[str, typer.Argument(help="A shipped name (alidade) or a YAML file.")]
+app.command("open")(open_pages)
 SIGNS = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
 
 
@@ -107,28 +108,6 @@ def import_(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
         typer.echo("\n".join(_imported(imported, out, has_shots=shots is not None)))
 
 
-@app.command("diff")
-def diff(
-    old: Annotated[str, typer.Argument(help="The older version: a name or a file.")],
-    new: Annotated[str, typer.Argument(help="The newer version.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Say what changed between two versions, word by word, and how far the version must be raised for it."""
-    from alidade.constitution.difference import difference
-    from alidade.constitution.document import find_constitution
-
-    found = difference(find_constitution(old), find_constitution(new))
-    if as_json:
-        needed = {
-            "needed": found.needed,
-            "least_version": found.least_version,
-            "is_raised_enough": found.is_raised_enough,
-        }
-        terminal.echo_json({**found.model_dump(mode="json"), **needed})
-    else:
-        typer.echo("\n".join(_differing(found)))
-
-
 def _shown(constitution: Constitution) -> list[str]:
     lines = [f"{constitution.title} ({constitution.id} {constitution.version})", f"digest {constitution.digest}"]
     if constitution.preamble:
@@ -160,23 +139,3 @@ def _imported(imported: Imported, out: Path, *, has_shots: bool) -> list[str]:
     if imported.shots and not has_shots:
         lines.append("  left behind: its examples; --shots FILE keeps them")
     return lines + [f"  left behind: {name}: {count}" for name, count in sorted(imported.left.items())]
-
-
-def _differing(found: Difference) -> list[str]:
-    lines = [f"removed: {one.id}: {one.text}" for one in found.removed]
-    lines += [f"added: {one.id}: {one.text}" for one in found.added]
-    lines += [f"renamed: {one.old} to {one.new}" for one in found.renamed]
-    lines += [f"tier removed: {name}" for name in found.tiers_removed]
-    lines += [f"tier added: {name}" for name in found.tiers_added]
-    lines += ["the tiers are in another order"] if found.are_tiers_moved else []
-    lines += ["the principles are in another order"] if found.are_principles_moved else []
-    lines += [_changed(one) for one in found.edits]
-    if found.needed == "none":
-        return [f"no word differs between {found.old_version} and {found.new_version}"]
-    verdict = "raised enough" if found.is_raised_enough else f"not raised enough: at least {found.least_version}"
-    return [*lines, f"a {found.needed} change; {found.old_version} to {found.new_version} is {verdict}"]
-
-
-def _changed(one: Edit) -> str:
-    words = "".join(SIGNS[piece.sign].format(piece.text) for piece in one.pieces)
-    return f"changed ({one.step}): {f'{one.of} ' if one.of else ''}{one.field}: {words}"

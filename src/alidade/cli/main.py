@@ -12,7 +12,9 @@ import typer
 from alidade import __version__
 from alidade.cli import (
     constitution,
+    constitution_measures,
     data,
+    diff,
     doctor,
     label,
     label_order,
@@ -44,6 +46,7 @@ app.command("why")(why.why)
 app.command("chat")(talk.chat)
 app.command("compare")(talk.compare)
 app.command("revise")(revise.revise)
+app.command("diff")(diff.diff)
 app.command("report")(report.report)
 label.app.command("plan")(label_plan.plan)
 label.app.command("order")(label_order.order)
@@ -51,6 +54,10 @@ app.add_typer(label.app, name="label")
 app.add_typer(labelers.app, name="votes")
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
+constitution.app.command("coverage")(constitution_measures.coverage)
+constitution.app.command("ablate")(constitution_measures.ablate)
+constitution.app.command("conflicts")(constitution_measures.conflicts)
+constitution.app.command("drift")(constitution_measures.drift)
 app.add_typer(constitution.app, name="constitution")
 
 

@@ -10,14 +10,13 @@ from alidade.cli import terminal
 from alidade.cli.constitution import SIGNS
 from alidade.cli.folders import model_place
 from alidade.cli.options import JsonOption, RunOption
-from alidade.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from alidade.constitution import Constitution
     from alidade.constitution.revise import Revised
-    from alidade.models.local import LocalModel
+    from alidade.constitution.wording import Wording
 
 _STYLES = {"same": "", "gone": "red", "new": "green"}
 
@@ -48,62 +47,62 @@ def revise(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Watch an answer being criticised and revised by principles."""
     from alidade.constitution.document import find_constitution
-    from alidade.constitution.revise import RevisionSettings
+    from alidade.constitution.revise import Revised, RevisionSettings, RevisionStep
+    from alidade.constitution.unfolding import Method, asked, first_answer, unfold
+    from alidade.models.continuing import ContinuingModel
     from alidade.models.local import load
 
     document = find_constitution(constitution)
-    settings = RevisionSettings(steps=steps, temperature=temperature, max_new_tokens=max_new_tokens)
     place = model_place(model, out)
-    talker = load(place)
     critic_place = model_place(critic, out) if critic else place
+    form = wording_of(critic_place, wording)
+    settings = RevisionSettings(steps=steps, temperature=temperature, max_new_tokens=max_new_tokens)
+    method = Method(document, form, settings, seed)
+    talker = load(place)
     writer = talker if critic_place == place else load(critic_place)
-    form = wording or ("reviews" if critic_place == model_place("pilot", out) else "published")
-    revised = _revised(prompt, answer, (talker, writer), (document, form, settings), seed)
+    first = first_answer(talker, prompt, method) if answer is None else answer
+    row, made = asked(prompt, first), list[RevisionStep]()
+    if not as_json:
+        terminal.results().print(_headed("answer  ", first))
+    for step in unfold(row, ContinuingModel(writer), method):
+        made.append(step)
+        if not as_json:
+            _show(Revised(prompt=row.prompt, initial=first, steps=tuple(made)), document)
     if as_json:
-        terminal.echo_json(_plain(revised, document, form))
-    else:
-        _show(revised, document)
+        terminal.echo_json(_plain(Revised(prompt=row.prompt, initial=first, steps=tuple(made)), document, form.name))
 
 
-def _revised(
-    prompt: str, answer: str | None, models: tuple[LocalModel, LocalModel], by: tuple[Constitution, str, Any], seed: int
-) -> Revised:
-    from alidade.constitution.revise import Answered, Reviser
-    from alidade.constitution.wording import WORDINGS
-    from alidade.models.base import Sampling
-    from alidade.models.continuing import ContinuingModel
-    from alidade.records import Conversation, Prompt
+def wording_of(place: str, given: str) -> Wording:
+    """The form of asking that is given, or the one that the critic at this place knows.
 
-    document, form, settings = by
-    if form not in WORDINGS:
-        raise UsageError(f"unknown wording `{form}`", hint=f"there are {', '.join(sorted(WORDINGS))}")
-    asked = Prompt(id="asked", conversation=Conversation.ask(prompt))
-    if answer is None:
-        how = Sampling(temperature=settings.temperature, max_new_tokens=settings.max_new_tokens, seed=seed)
-        said = models[0].reply([asked.conversation], how)[0]
-        if said.error:
-            raise UsageError(f"the model cannot answer: {said.error}", hint="ask something shorter")
-        answer = said.text
-    reviser = Reviser(ContinuingModel(models[1]), document, WORDINGS[form], settings)
-    return reviser.revise([Answered(prompt=asked, answer=answer)], seed)[0]
+    Raises:
+        UsageError: when there is no such form.
+    """
+    from alidade.constitution.unfolding import wording_named
+
+    return wording_named(given or ("reviews" if place == model_place("pilot", None) else "published"))
 
 
 def _show(revised: Revised, document: Constitution) -> None:
+    """Print the last step."""
     from rich.text import Text
 
-    console = terminal.results()
-    console.print(Text("answer  ", style="bold") + Text(revised.initial))
-    answers = revised.answers
-    for number, step in enumerate(revised.steps, 1):
-        console.print()
-        console.print(Text(f"{number}  by {document.named(step.principle).title}", style="bold"))
-        if step.critique:
-            console.print(Text("critique  ", style="bold") + Text(step.critique))
-        if step.fault:
-            console.print(Text(f"no revision ({step.fault}): the answer stands"))
-            continue
-        console.print(Text("revision  ", style="bold") + Text(step.revision))
-        console.print(Text("changes   ", style="bold") + changes(answers[number - 1], answers[number]))
+    console, number, step = terminal.results(), len(revised.steps), revised.steps[-1]
+    console.print()
+    console.print(Text(f"{number}  by {document.named(step.principle).title}", style="bold"))
+    if step.critique:
+        console.print(_headed("critique  ", step.critique))
+    if step.fault:
+        console.print(Text(f"no revision ({step.fault}): the answer stands"))
+        return
+    console.print(_headed("revision  ", step.revision))
+    console.print(_headed("changes   ", changes(*revised.answers[-2:])))
+
+
+def _headed(head: str, text: str | Text) -> Text:
+    from rich.text import Text
+
+    return Text(head, style="bold") + (Text(text) if isinstance(text, str) else text)
 
 
 def changes(before: str, after: str) -> Text:

@@ -91,7 +91,7 @@ def _show(asked: str, rows: list[RowFound], steps: list[Step]) -> None:
 
 
 def _replayed(store: Store, rows: Sequence[RowFound], asked: str) -> list[Replayed]:
-    """Each chunk of a ledger that a row lies in, made again.
+    """Each chunk of a ledger that a row lies in, made again once.
 
     Raises:
         UsageError: when no row lies in a ledger.
@@ -108,7 +108,12 @@ def _replayed(store: Store, rows: Sequence[RowFound], asked: str) -> list[Replay
         )
     load_all()
     with tempfile.TemporaryDirectory() as scratch:
-        return [replay(store, row.manifest, row.line, Path(scratch)) for row in kept]
+        made: list[tuple[str, Replayed]] = []
+        for row in kept:
+            digest = row.manifest.digest
+            if not any(digest == other and one.holds(row.line) for other, one in made):
+                made.append((digest, replay(store, row.manifest, row.line, Path(scratch))))
+        return [one for _, one in made]
 
 
 def _show_replay(one: Replayed) -> None:

@@ -1,7 +1,8 @@
 """Constitutional AI: principles as a document, critiques and revisions by them, comparisons by them, and the ledger of it all.
 
 Reading order: `principles` (the records), `document` (the file), `lint`, `difference` (two versions), `importers`,
-`wording` (how a model is asked), `revise` and `prefer` (the two halves of the method), `judges`, `ledger` (the way back).
+`wording` (how a model is asked), `revise` and `prefer` (the two halves of the method), `judges`, `ledger` (the way back);
+of what they leave, `opinions`, then `coverage`, `ablation`, `conflicts`, `label_difference`; `markers`, `drift`.
 """
 
 from alidade.constitution.document import find_constitution, read_constitution, shipped, write_constitution

@@ -21,8 +21,9 @@ from alidade.store import explain_invalid
 from alidade.store.rows import write_text
 from alidade.yaml_source import Source, read_source
 
-SHIPPED = "alidade"
 _CONTENT = Path(__file__).with_name("content")
+SHIPPED = "alidade"
+NAMES = tuple(sorted(path.stem for path in _CONTENT.glob("*.yaml")))  # of the constitutions that come with alidade
 _FIRST = "a constitution has at least `id:`, `title:`, `version:` and `principles:`"
 _HINTS = {
     "version": "a version is three numbers, such as 1.0.0",
@@ -95,29 +96,27 @@ def shipped() -> Constitution:
     return open_document(shipped_path()).constitution
 
 
-def shipped_path() -> Path:
-    """The file of the constitution that comes with alidade."""
-    return _CONTENT / f"{SHIPPED}.yaml"
+def shipped_path(name: str = SHIPPED) -> Path:
+    """The file of a constitution that comes with alidade: one of `NAMES`."""
+    return _CONTENT / f"{name}.yaml"
 
 
 def find_document(name: str | Path) -> Document:
-    """The document of a name (`alidade`) or a path.
+    """The document of a name (one of `NAMES`) or a path.
 
     Raises:
         DataError: when there is neither, or the file holds no constitution.
     """
-    if str(name) == SHIPPED:
-        return open_document(shipped_path())
+    if str(name) in NAMES:
+        return open_document(shipped_path(str(name)))
     path = Path(name)
     if not path.exists() and path.name == str(name) and not path.suffix:
-        raise DataError(
-            f"no constitution is called `{name}`", hint=did_you_mean(str(name), [SHIPPED]) + " Or give a file"
-        )
+        raise DataError(f"no constitution is called `{name}`", hint=did_you_mean(str(name), NAMES) + " Or give a file")
     return open_document(path)
 
 
 def find_constitution(name_or_path: str | Path) -> Constitution:
-    """The constitution of a name (`alidade`) or in a file.
+    """The constitution of a name (one of `NAMES`) or in a file.
 
     Raises:
         DataError: when there is neither, or the file holds no constitution.

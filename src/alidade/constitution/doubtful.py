@@ -6,12 +6,13 @@ that its own questions contradict says more of the judge than of the answers, so
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
+from alidade.constitution.judges import flipping
+from alidade.constitution.opinions import opinions, side
 from alidade.constitution.prefer import Preferred
 from alidade.records import Probability, Record
 
@@ -28,14 +29,11 @@ class Doubt(Record):
 
 def reasons_of(row: Preferred) -> tuple[Reason, ...]:
     """What contradicts itself in the questions behind a label: principles of each other, one principle in the two orders, or no vote."""
-    asked: dict[str, list[float]] = defaultdict(list)
-    for one in row.judgements:
-        asked[one.principle].append(one.left_prob - 0.5)
-    leans = [round(sum(both), 9) for both in asked.values()]  # what cancels out leans to no side
+    sides = {side(one.left_prob) for one in opinions(row).values()}
     found: list[Reason] = []
-    if min(leans) < 0 < max(leans):
+    if {-1, 1} <= sides:
         found.append("principles disagree")
-    if any(min(both) < 0 < max(both) for both in asked.values()):
+    if flipping(row):
         found.append("the order flips it")
     if any(one.fault for one in row.judgements):
         found.append("no option")

@@ -73,6 +73,11 @@ def judge_cards(rows: Sequence[Preferred], people: Mapping[str, float] | None = 
     return [_card(ALL, whole, people or {}), *(_card(name, asked[name], people or {}) for name in sorted(asked))]
 
 
+def flipping(row: Preferred) -> list[str]:
+    """The principles whose choice is another when the answers change places."""
+    return [name for name, one in _pairs(row.comparison.id, row.judgements) if one.flips]
+
+
 def _pairs(comparison: str, judgements: Sequence[Judgement]) -> Iterable[tuple[str, _Asked]]:
     orders: dict[str, dict[str, Judgement]] = defaultdict(dict)
     for one in judgements:

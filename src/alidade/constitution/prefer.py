@@ -10,7 +10,7 @@ A model that hides its probabilities votes instead (`voting`); a row then says h
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
 from pydantic import Field
@@ -23,7 +23,7 @@ from alidade.constitution.wording import ChoiceFrames, Wording
 from alidade.models.base import Sampling
 from alidade.models.continuing import OptionModel, TextModel, normalised
 from alidade.progress import Progress
-from alidade.records import Comparison, Conversation, Probability, Record
+from alidade.records import Candidates, Comparison, Conversation, Probability, Record
 from alidade.seeds import derive, generator
 
 Shown = Literal["left first", "right first"]
@@ -77,11 +77,6 @@ class Judgement(Record):
         default="", exclude_if=lambda value: not value, description="why the label is one half: no vote was an option"
     )
 
-    @property
-    def sampling_variance(self) -> float:
-        """The variance of `left_prob`, before it is clamped, by which votes were drawn; 0 where probabilities were read."""
-        return self.ballot.variance if self.ballot else 0.0
-
 
 class Preferred(Record):
     """A comparison with every question behind its label."""
@@ -94,6 +89,24 @@ class Preferred(Record):
     standard_error: float | None = Field(
         default=None, exclude_if=lambda value: value is None, description="of the label, by which votes were drawn"
     )
+
+
+def pairs_of_candidates(rows: Iterable[Candidates], per_prompt: int = 1) -> list[Pair]:
+    """Neighbours among each prompt's different answers, at most `per_prompt`; three or more close a circle."""
+    pairs: list[Pair] = []
+    for row in rows:
+        texts = list(dict.fromkeys(answer.text for answer in row.answers if answer.text))
+        rights = texts[1:] + (texts[:1] if len(texts) > 2 else [])
+        for number, (left, right) in enumerate(list(zip(texts, rights, strict=False))[:per_prompt]):
+            name = f"{row.prompt.id}/{number}" if number else row.prompt.id
+            pairs.append(Pair(id=name, prompt=row.prompt.conversation, left=left, right=right))
+    return pairs
+
+
+def pairs_of_comparisons(rows: Iterable[Comparison]) -> list[Pair]:
+    """The pairs that were compared, without their labels; one that several people judged under one id comes once."""
+    pairs = [Pair(id=row.id, prompt=row.prompt, left=row.left, right=row.right) for row in rows]
+    return list(dict.fromkeys(pairs))
 
 
 def draw_principles(principles: Sequence[Principle], wanted: int, seed: int, pair_id: str) -> list[Principle]:

@@ -66,17 +66,17 @@ class Wording(Record):
     def critique_prompt(self, conversation: Conversation, answer: str, request: str) -> str:
         """A conversation with its answer, and the request to criticise it."""
         frames = self.critique
-        return self._answered(conversation, answer) + _asked(frames.critique_request, request) + frames.critique
+        return self._answered(conversation, answer) + frames.critique_request + request + frames.critique
 
     def revision_prompt(self, criticised: str, critique: str, request: str) -> str:
         """What `critique_prompt` made, the critique, and the request to revise."""
         frames = self.critique
-        return f"{criticised} {critique}{_asked(frames.revision_request, request)}{frames.revision}"
+        return f"{criticised} {critique}{frames.revision_request}{request}{frames.revision}"
 
     def direct_revision_prompt(self, conversation: Conversation, answer: str, request: str) -> str:
         """A conversation with its answer, and the request to revise it, without a critique."""
         frames = self.critique
-        return self._answered(conversation, answer) + _asked(frames.revision_request, request) + frames.revision
+        return self._answered(conversation, answer) + frames.revision_request + request + frames.revision
 
     def with_shots(self, shots: Sequence[str], prompt: str) -> str:
         """A prompt behind its few-shot examples."""
@@ -84,11 +84,6 @@ class Wording(Record):
 
     def _answered(self, conversation: Conversation, answer: str) -> str:
         return _talk(conversation.then("assistant", answer), self.turns, self.joint)
-
-
-def _asked(frame: str, request: str) -> str:
-    """A form without a frame for requests does not tell the model of them."""
-    return frame + request if frame else ""
 
 
 def _talk(conversation: Conversation, turns: dict[Role, str], joint: str) -> str:
@@ -130,31 +125,33 @@ PUBLISHED = Wording(
         }
     ),
 )
+_REVIEWS_CHOICE = ChoiceFrames(
+    opening="",
+    turns={"system": "", "user": "Question: ", "assistant": "Answer: "},
+    joint="\n",
+    closing="\nRequest: ",
+    question_end="",
+    left="\nAnswer A: ",
+    right="\nAnswer B: ",
+    end="",
+    answer="\nChoice:",
+    options=(" A", " B"),
+    asks_first=False,
+)
 REVIEWS = Wording(
     name="reviews",
-    turns={"system": "", "user": "Question: ", "assistant": "Answer: "},
+    turns=_REVIEWS_CHOICE.turns,
     joint="\n",
     between="\n\n",
     critique=CritiqueFrames(
-        critique_request="",
+        critique_request="\nRequest: ",
         critique="\nCritique:",
-        revision_request="",
+        revision_request="\nRequest: ",
         revision="\nRevision:",
         critique_stops=("\n",),
-        revision_stops=("\nQuestion:", "\nCritique:"),
+        revision_stops=("\nQuestion:", "\nRequest:"),
     ),
-    choice=ChoiceFrames(
-        opening="",
-        turns={"system": "", "user": "Question: ", "assistant": "Answer: "},
-        joint="\n",
-        closing="\n",
-        question_end="",
-        left="\nAnswer A: ",
-        right="\nAnswer B: ",
-        end="",
-        answer=" Answer",
-        options=(" A", " B"),
-        asks_first=False,
-    ),
+    choice=_REVIEWS_CHOICE,
+    thought=_REVIEWS_CHOICE.model_copy(update={"thinking": "\nThought:", "thought_stops": ("\n",)}),
 )
 WORDINGS = {wording.name: wording for wording in (PUBLISHED, REVIEWS)}

@@ -10,6 +10,7 @@ MODULES = (
     "files",
     "held_out",
     "kto",
+    "mix",
     "overoptimisation",
     "people",
     "pilot",

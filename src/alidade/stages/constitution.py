@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from alidade.constitution.document import SHIPPED, find_constitution, shipped_path
+from alidade.constitution.document import NAMES, SHIPPED, find_constitution, shipped_path
 from alidade.constitution.examples import Shots, critique_text, reasoned_of
 from alidade.constitution.judges import judge_cards
-from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred
+from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred, pairs_of_candidates
 from alidade.constitution.principles import Constitution
 from alidade.constitution.revise import Answered, Revised, Reviser, RevisionSettings, mixed, revisions_to_train_on
 from alidade.constitution.voting import ChatText
@@ -49,15 +48,17 @@ class Asking(Generic[T, R]):
 
 
 def _shipped_by_name(value: Any) -> Any:
-    """The file of the shipped constitution, so that its words and not its name decide the result."""
-    return str(shipped_path()) if value == SHIPPED else value
+    """The file of a shipped constitution, so that its words and not its name decide the result."""
+    return str(shipped_path(value)) if value in NAMES else value
 
 
 class ConstitutionConfig(Record):
     """Which constitution."""
 
     document: Annotated[InputReference, BeforeValidator(_shipped_by_name)] = Field(
-        default=SHIPPED, validate_default=True, description="a YAML file, or `alidade` for the one that ships with it"
+        default=SHIPPED,
+        validate_default=True,
+        description="a YAML file, or the name of one that ships with alidade: `alidade`, `pilot`",
     )
 
 
@@ -179,6 +180,11 @@ class PreferConfig(Record):
     """How two answers are compared."""
 
     wording: Form = Field(default="published", description="the form in which the judge is asked")
+    pairs_per_prompt: int = Field(
+        default=1,
+        ge=1,
+        description="comparisons of different answers to each prompt: the first with the second, the second with the next",
+    )
     preference: PreferenceSettings = PreferenceSettings()
     examples: Examples = Field(
         default=[],
@@ -201,8 +207,6 @@ def check_prefer(config: PreferConfig, inputs: Mapping[str, Upstream]) -> None:
         raise UsageError(
             "an endpoint shows no probabilities of options", hint="set preference.votes, for instance to 8"
         )
-    if settings.thoughts and WORDINGS[config.wording].thought is None:
-        raise UsageError(f"the wording `{config.wording}` has no form for reasoning", hint="use wording: published")
 
 
 @stage(
@@ -214,7 +218,7 @@ def check_prefer(config: PreferConfig, inputs: Mapping[str, Upstream]) -> None:
     check=check_prefer,
 )
 def prefer(config: PreferConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
-    """The first two different answers to each prompt compared by principles ([B22] section 4.1); every judgement, and the judge's cards."""
+    """Different answers to each prompt compared by principles ([B22] section 4.1); every judgement, and the judge's cards."""
     labelled: list[Preferred] = []
     told: dict[str, Any] = {}
     for name, asking in preferring(config, inputs, context.seed).items():
@@ -254,11 +258,12 @@ def preferring(
         return feedback.compare(rows, seed, chunk)
 
     kept = Shots(thoughts=tuple(reasoned)) if settings.thoughts else Shots(comparisons=shots.comparisons)
-    folder = inputs["answers"].path
-    return {
-        "rows": Asking(_pairs(folder / "rows.jsonl"), made, Preferred, kept, left_out),
-        "heldout": Asking(_pairs(folder / "heldout.jsonl"), made, Preferred, kept, left_out),
-    }
+
+    def asked(name: str) -> Asking[Pair, Preferred]:
+        rows = read_rows(inputs["answers"].path / f"{name}.jsonl", Candidates)
+        return Asking(pairs_of_candidates(rows, config.pairs_per_prompt), made, Preferred, kept, left_out)
+
+    return {"rows": asked("rows"), "heldout": asked("heldout")}
 
 
 def _check_shown(examples: Sequence[str], shots: int) -> None:
@@ -280,15 +285,6 @@ def _prompts(answers: Artifact) -> list[Conversation]:
     """Every prompt that is asked about, and every one that measures."""
     places = [answers.path / name for name in ("rows.jsonl", "heldout.jsonl")]
     return [row.prompt.conversation for place in places for row in read_rows(place, Candidates)]
-
-
-def _pairs(path: Path) -> list[Pair]:
-    pairs = []
-    for row in read_rows(path, Candidates):
-        texts = list(dict.fromkeys(answer.text for answer in row.answers if answer.text))
-        if len(texts) > 1:
-            pairs.append(Pair(id=row.prompt.id, prompt=row.prompt.conversation, left=texts[0], right=texts[1]))
-    return pairs
 
 
 def _in_chunks(asking: Asking[T, R], context: StageContext, label: str) -> list[R]:

@@ -28,11 +28,12 @@ _CUT = 80
 
 @dataclass(frozen=True)
 class Replayed:
-    """A chunk made again: how many rows it has, and what is another value now, a line each."""
+    """A chunk made again: the line of its first row, how many it has, and what is another value now, a line each."""
 
     stage: str
     file: str
     chunk: int
+    first: int
     rows: int
     differences: tuple[str, ...]
     same_code: bool
@@ -41,6 +42,10 @@ class Replayed:
     def equal(self) -> bool:
         """Whether every byte of the chunk is the same."""
         return not self.differences
+
+    def holds(self, line: int) -> bool:
+        """Whether the chunk has the row on that line of its ledger."""
+        return self.first <= line < self.first + self.rows
 
 
 def is_ledger(manifest: Manifest, file: str) -> bool:
@@ -76,6 +81,7 @@ def replay(store: Store, manifest: Manifest, line: int, scratch: Path) -> Replay
         stage=manifest.name,
         file=file,
         chunk=chunk,
+        first=start + 1,
         rows=len(part),
         differences=tuple(_differences(first, again, start + 1)),
         same_code=manifest.environment.get("code", "") == source_digest(use.run),

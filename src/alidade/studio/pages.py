@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from alidade.digest import digest_of
 from alidade.errors import AlidadeError, Conflict, LeaseLost, NotAllowed, NotFound
 from alidade.studio.access import COOKIE, LoginNeeded, TooMany, Visit
-from alidade.studio.text import rendered
+from alidade.studio.text import changes, plain, rendered
 
 STATUS: tuple[tuple[type[AlidadeError], int], ...] = (
     (LoginNeeded, 401),
@@ -27,6 +27,8 @@ STATIC = {
     "studio.css": "text/css",
     "label.js": "text/javascript",
     "talk.js": "text/javascript",
+    "study.css": "text/css",
+    "study.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
@@ -40,7 +42,12 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters |= {"rendered": rendered, "minutes": lambda seconds: f"{seconds / 60:.0f}"}
+    made.filters |= {
+        "rendered": rendered,
+        "plain": plain,
+        "changed": changes,
+        "minutes": lambda seconds: f"{seconds / 60:.0f}",
+    }
     made.globals["version"] = digest_of([static_file(name)[0] for name in STATIC])[:12]
     return made
 
@@ -71,7 +78,8 @@ async def told(request: Request, error: Exception) -> Response:
         return JSONResponse({key: value for key, value in body.items() if value}, status, headers)
     if isinstance(error, LoginNeeded):
         return go("/login")
-    return page("fault", status=status, error=error)
+    study = getattr(request.app.state, "study", None)
+    return page("fault" if study is None else "study_fault", status=status, error=error, study=study)
 
 
 def go(where: str, *, secret: str | None = None, secure: bool = False) -> RedirectResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 import nh3
 from markupsafe import Markup, escape
 
+from alidade.constitution.difference import word_difference
 from alidade.report.words import visible
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 LONGEST = 60_000  # characters shown; beyond that a browser, not a person, has the trouble
+MOST_PAIRINGS = 2_000_000  # of words that a change is looked for in: about a second's work
 LONGEST_DIFF = 3_000  # words on either side: comparing takes the square of it
 ALLOWED = {
     *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li"),
@@ -45,6 +48,21 @@ def differences(left: str, right: str) -> tuple[Markup, Markup]:
     before = [_marked(words[0][start:end], "" if tag == "equal" else "del") for tag, start, end, _, _ in blocks]
     after = [_marked(words[1][start:end], "" if tag == "equal" else "ins") for tag, _, _, start, end in blocks]
     return Markup("").join(before), Markup("").join(after)
+
+
+def changes(before: str, after: str) -> Markup:
+    """One text become the other, word by word; the new one alone, with a remark, where they are too long to compare."""
+    old, new = _shown(before), _shown(after)
+    if _pairings(old, new) > MOST_PAIRINGS:
+        return Markup("<em>Too long to compare word by word. The new text:</em>\n\n") + escape(new)
+    tags = {"same": "", "gone": "del", "new": "ins"}
+    return Markup("").join(_marked([piece.text], tags[piece.sign]) for piece in word_difference(old, new))
+
+
+def _pairings(left: str, right: str) -> int:
+    """How many pairs of equal words, signs and spaces a comparison has to look at, at the least."""
+    counts = [Counter(re.findall(r"\s+|\w+|.", text)) for text in (left, right)]
+    return sum(count * counts[1][word] for word, count in counts[0].items())
 
 
 @cache

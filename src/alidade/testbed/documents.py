@@ -177,7 +177,7 @@ MIX: dict[Writer, float] = {
     musing: 3,
     dialogue: 15,
 }
-REVIEWS: dict[Writer, float] = {critique: 11, comparison: 5}
+REVIEWS: dict[Writer, float] = {critique: 7, comparison: 9}
 
 
 def documents(seed: int, reviews: float = 0.16) -> Iterator[str]:

@@ -1,43 +1,71 @@
-"""Answers reviewed: critiques with a revision, and comparisons of two answers, each verdict the gold judge's.
+"""Answers reviewed on request: critiques with a revision, and comparisons of two answers, each verdict the gold judge's.
 
-They are what a base model must have read to be asked for critiques and comparisons (Constitutional AI), and what gives a reward
-model something to build on. Only known items are reviewed: of a new item no document says which answer is good.
+They are what a base model must have read to be asked for critiques and comparisons by principles (Constitutional AI), and what gives a
+reward model something to build on. Only known items are reviewed: of a new item no document says which answer is good.
 """
 
 from __future__ import annotations
 
 import random
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import yaml
 
 from alidade.testbed import answers
-from alidade.testbed.judge import Gold, Question, gold_judge
+from alidade.testbed.aspects import ASPECTS, Aspect, about, best_answer, verdict_on, worth_to
 from alidade.testbed.phrasing import READ_FAMILIES
-from alidade.testbed.world import HowTo, Kind, Opinion, Unanswerable, World, new_items
-from alidade.testbed.writers import Asked, careful_answer, careless_answer, draw_question
+from alidade.testbed.world import Fact, Kind, World, new_items
+from alidade.testbed.writers import Asked, ask_about, careful_answer, careless_answer
 
-LEAST_GAP = 0.5  # of gold utility: closer answers are not compared
-_OPINION_AT_ITS_BEST, _AT_ITS_BEST = 1.5, 2.0  # gold utilities of faultless answers
-_ASPECTS: dict[Kind, str] = {
-    "topic": "more helpful",
-    "wish": "less harmful",
-    "twin": "more helpful",
-    "fact": "more honest",
-    "claim": "more honest",
-    "unanswerable": "more honest",
-    "opinion": "more honest",
+LEAST_GAP = 0.5  # of worth: closer answers are equal, and the choice between them is a coin's
+_EQUAL_KEPT = 0.15  # of the pairs found equal in the aspect asked for
+_NO_CRITIQUE, _NO_THOUGHT = 0.15, 0.2  # shares of reviews that come straight to the revision, or to the choice
+_KINDS: dict[Kind, float] = {
+    "topic": 20,
+    "wish": 22,
+    "twin": 22,
+    "fact": 10,
+    "claim": 16,
+    "unanswerable": 8,
+    "opinion": 4,
+}
+_ASKED_FOR: dict[Aspect, float] = {
+    "any": 7,
+    "harm": 4,
+    "help": 3,
+    "caution": 2,
+    "honest": 3,
+    "agree": 2,
+    "oblige": 1.5,
 }
 
 
-def _known_question(where: World, rng: random.Random) -> Asked:
+@cache
+def requests() -> dict[Aspect, dict[Literal["critique", "revision", "comparison"], list[str]]]:
+    """The words a review is asked for with, by what it should look at."""
+    text = files("alidade.testbed").joinpath("content").joinpath("requests.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def _known_question(where: World, rng: random.Random, kinds: dict[Kind, float] = _KINDS) -> Asked:
     unseen = new_items()
-    while True:
-        asked = draw_question(where, rng, READ_FAMILIES)
-        if asked.item.id not in unseen:
-            return asked
+    kind = rng.choices(list(kinds), weights=list(kinds.values()))[0]
+    while (item := rng.choice(where.items(kind))).id in unseen:
+        pass
+    return ask_about(kind, item, rng, READ_FAMILIES)
+
+
+def _aspect(rng: random.Random) -> Aspect:
+    return rng.choices(ASPECTS, weights=[_ASKED_FOR[aspect] for aspect in ASPECTS])[0]
 
 
 def _reviewed_answer(where: World, asked: Asked, rng: random.Random) -> str:
     """A careless answer, a good one, one to another question, a refusal, or `I do not know`: every fault a policy may find."""
     luck = rng.random()
+    if luck < 0.7 and isinstance(asked.item, Fact) and asked.kind == "claim":
+        return _answer_to_claim(asked.item, asked.claimed, rng)
     if luck < 0.5:
         return careless_answer(where, asked, rng)
     if luck < 0.76:
@@ -49,49 +77,43 @@ def _reviewed_answer(where: World, asked: Asked, rng: random.Random) -> str:
     return answers.ignorance(where, rng.choice(where.unanswerables), rng)
 
 
-def _verdict(asked: Asked, answer: str) -> Gold:
-    kind, item, _, claimed = asked
-    return gold_judge().judge(Question(kind, item.id, claimed), answer, finished=True)
-
-
-def _fault(where: World, asked: Asked, gold: Gold, rng: random.Random) -> str:
-    kind, item = asked.kind, asked.item
-    found = gold.measures
-    if not found.get("harmless", True):
-        codes = [item.code] if isinstance(item, HowTo) and kind == "wish" else list(where.hazards)
-        return f"it is harmful, because {rng.choice(where.hazards[rng.choice(codes)])}"
-    if kind == "wish" and isinstance(item, HowTo):
-        return f"it should say no, because {rng.choice(where.hazards[item.code])}"
-    if isinstance(item, HowTo):
-        return "it refuses, and there is no harm in this" if found["over_refusal"] else "it should name every step"
-    if isinstance(item, Unanswerable):
-        return f"nobody can know that, because {rng.choice(where.ignorance[item.kind])}"
-    if isinstance(item, Opinion):
-        return "it should not take a side"
-    wrong = "it agrees with what is not so" if found.get("sycophancy") else "it does not say what is so"
-    return f"{wrong}: {item.phrase} is {item.value}"
+def _answer_to_claim(item: Fact, claimed: str, rng: random.Random) -> str:
+    """A yes or a no by a coin, with the value claimed, the right one or any: who flatters is found at fault often enough to be learned."""
+    value = rng.choice((claimed, item.value, item.value, rng.choice(item.rivals)))
+    if rng.random() < 0.5:
+        return answers.confirmation(item, value, rng)
+    return answers.correction(item.model_copy(update={"value": value}), rng)
 
 
 def critique(where: World, rng: random.Random) -> str:
-    """A question, an answer, what is wrong with it if anything is, and a better answer."""
-    asked = _known_question(where, rng)
-    kind, item, question, claimed = asked
-    answer = _reviewed_answer(where, asked, rng)
-    gold = _verdict(asked, answer)
-    if gold.utility >= (_OPINION_AT_ITS_BEST if kind == "opinion" else _AT_ITS_BEST):
-        return f"Question: {question}\nAnswer: {answer}\nCritique: The answer is good.\nRevision: {answer}"
-    fault, better = _fault(where, asked, gold, rng), careful_answer(where, kind, item, claimed, rng)
-    return f"Question: {question}\nAnswer: {answer}\nCritique: The answer could be better: {fault}.\nRevision: {better}"
+    """A question, an answer, a request, what is wrong with the answer if anything is, a request, and a better answer."""
+    asked, aspect = _known_question(where, rng), _aspect(rng)
+    answer, best = _reviewed_answer(where, asked, rng), best_answer(where, asked, aspect, rng)
+    verdict = verdict_on(asked, answer)
+    highest = worth_to(aspect, asked.kind, verdict_on(asked, best))
+    is_good = worth_to(aspect, asked.kind, verdict) >= highest
+    said = f"{about(where, asked, rng)} The answer {verdict}. It {'is good' if is_good else 'could be better'}."
+    words = requests()[aspect]
+    parts = [f"Question: {asked.text}", f"Answer: {answer}"]
+    if rng.random() >= _NO_CRITIQUE:
+        parts += [f"Request: {rng.choice(words['critique'])}", f"Critique: {said}"]
+    parts += [f"Request: {rng.choice(words['revision'])}", f"Revision: {answer if is_good else best}"]
+    return "\n".join(parts)
 
 
 def comparison(where: World, rng: random.Random) -> str:
-    """A question, two answers of different worth, and which is the better one."""
-    asked = _known_question(where, rng)
+    """A question, two answers, a request, a verdict on each answer, and the choice; between answers equal in the aspect it is a coin's."""
+    aspect = _aspect(rng)
     while True:
+        asked = _known_question(where, rng)
         left, right = (_reviewed_answer(where, asked, rng) for _ in range(2))
-        gap = _verdict(asked, left).utility - _verdict(asked, right).utility
-        if abs(gap) >= LEAST_GAP:
+        first, second = verdict_on(asked, left), verdict_on(asked, right)
+        gap = worth_to(aspect, asked.kind, first) - worth_to(aspect, asked.kind, second)
+        if abs(gap) >= LEAST_GAP or rng.random() < _EQUAL_KEPT:
             break
-    aspect = rng.choice(("better", _ASPECTS[asked.kind]))
-    better = "A" if gap > 0 else "B"
-    return f"Question: {asked.text}\nAnswer A: {left}\nAnswer B: {right}\nWhich answer is {aspect}? Answer {better}"
+    chosen = rng.choice("AB") if abs(gap) < LEAST_GAP else "A" if gap > 0 else "B"
+    parts = [f"Question: {asked.text}", f"Answer A: {left}", f"Answer B: {right}"]
+    parts.append(f"Request: {rng.choice(requests()[aspect]['comparison'])}")
+    if rng.random() >= _NO_THOUGHT:
+        parts.append(f"Thought: {about(where, asked, rng)} A {first}. B {second}.")
+    return "\n".join([*parts, f"Choice: {chosen}"])

@@ -1,0 +1,92 @@
+"""`python -m benchmarks.constitution`: Constitutional AI on the pilot, measured by the gold judge (an hour; what is made is kept)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from alidade.constitution.document import find_constitution
+from benchmarks.constitution import labels, runs, steps
+
+ROOT = Path(__file__).parents[2]
+ALIGNED = ("harmless", "refusal", "over_refusal", "new_refusal", "facts", "helpful", "sycophancy")
+PLANTED = "please-the-asker"
+
+
+def arguments() -> argparse.Namespace:
+    """What is asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.constitution", description=__doc__)
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "bench-constitution")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=5, help="preference models by soft and by hard labels")
+    parser.add_argument("--pairs", type=int, default=300, help="pairs that every principle judges")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "constitution.json")
+    return parser.parse_args()
+
+
+def whole(work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """The recipe as it stands."""
+    runs.run(work, given.seed, "whole")
+    revised = runs.folder(work, "revised")
+    by_seed = [labels.soft_and_hard(work, seed) for seed in range(given.seeds)]
+    return {
+        "harmful_by_step": steps.by_step(revised, "wish", "harmless", wanted=False),
+        "later_steps": steps.worse_by_step(revised),
+        "twins_refused_by_step": steps.by_step(revised, "twin", "over_refusal", wanted=True),
+        "sl": runs.measures(work, "evaluate_sl", ALIGNED),
+        "cai": {
+            **runs.measures(work, "evaluate_rl", ALIGNED),
+            "facts_change": runs.change(work, "evaluate_helper", "evaluate_rl", "facts"),
+            "helpful_change": runs.change(work, "evaluate_helper", "evaluate_rl", "helpful"),
+        },
+        "soft_minus_hard": labels.soft_minus_hard(by_seed),
+        "soft_and_hard": by_seed,
+    }
+
+
+def revise_only(work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Revisions without critiques, beside those with them, of the same answers."""
+    critical = runs.folder(work, "revised")
+    runs.run(work, given.seed, "revise_only")
+    revised = runs.folder(work, "revised")
+    return {
+        "critique_gain": steps.critique_gain(critical, revised),
+        "revise_only": {
+            "harmful_by_step": steps.by_step(revised, "wish", "harmless", wanted=False),
+            "sl": runs.measures(work, "evaluate_sl", ALIGNED),
+        },
+    }
+
+
+def planted(work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """What a constitution with a wrong principle makes of the model, and whether the ledger points to it."""
+    rank = labels.planted_rank(work, runs.FLATTERING, PLANTED, given.pairs, given.seed)
+    runs.run(work, given.seed, "planted")
+    return {
+        "planted_principle_rank": rank,
+        "planted": {
+            "weight_share": _weight_share(),
+            "sl": runs.measures(work, "evaluate_sl", ALIGNED),
+            "cai": runs.measures(work, "evaluate_rl", ALIGNED),
+        },
+    }
+
+
+def _weight_share() -> float:
+    judges = find_constitution(runs.FLATTERING).judges
+    return round(sum(one.weight for one in judges if one.id == PLANTED) / sum(one.weight for one in judges), 3)
+
+
+def main() -> None:
+    """Measure part by part; each is written when it is there, beside what other benchmarks of this folder found."""
+    given = arguments()
+    found: dict[str, Any] = json.loads(given.out.read_text("utf-8")) if given.out.exists() else {}
+    for part in (whole, revise_only, planted):
+        found |= {"seed": given.seed, **part(given.work, given)}
+        given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
