@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import chisquare
 from tests.known_model import KnownModel, constitution, principle
 
-from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Shot, draw_principles
+from alidade.constitution.examples import ComparisonShot, ReasonedShot
+from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, draw_principles
 from alidade.constitution.principles import Principle, Requests
 from alidade.constitution.revise import (
     SHOT_ORDERS,
@@ -287,7 +288,10 @@ def test_a_principle_that_only_compares_asks_for_critiques_in_the_words_of_its_q
 
 
 def test_examples_show_their_better_answer_in_either_place():
-    shots = [Shot(prompt=Conversation.ask(f"s{n}"), better=f"good {n}", worse=f"bad {n}") for n in range(5)]
+    shots = [
+        ComparisonShot(prompt=f"\n\nHuman: s{n}\n\nAssistant:", corrects=(f"good {n}",), incorrects=(f"bad {n}",))
+        for n in range(5)
+    ]
     seen = set()
     for seed in range(8):
         model = KnownModel()
@@ -298,6 +302,31 @@ def test_examples_show_their_better_answer_in_either_place():
             assert text == (" (A)" if is_first else " (B)")
             seen.add(is_first)
     assert seen == {True, False}
+
+
+def test_examples_of_reasoning_are_shown_with_it_and_in_their_own_order():
+    shot = ReasonedShot(prompt="Is it?", first="yes", second="no", thought="(B) is true.", choice="B")
+    model = KnownModel()
+    feedback(model, shots=[shot], thoughts=True).compare(pairs(1), seed=0)
+    assert (
+        "\n\nAssistant: Let's think step by step: (B) is true.\n\nHuman:\nSo the answer is: (B)\n\n"
+        in model.asked[0][0]
+    )
+    model = KnownModel()
+    feedback(model, shots=[shot]).compare(pairs(1), seed=0)
+    assert "(A) [[[yes]]]\n (B) [[[no]]]\n\nThe answer is: (B)\n\n" in model.asked[0][0]
+
+
+def test_examples_of_a_comparison_are_shuffled_and_each_pair_keeps_its_order():
+    shots = [ComparisonShot(prompt=f"s{n}", corrects=("good",), incorrects=("bad",)) for n in range(5)]
+    model = KnownModel()
+    labelled = feedback(model, shots=shots).compare(pairs(300), seed=0)
+    orders = {row.judgements[0].shots for row in labelled}
+    assert SHOT_ORDERS - 2 <= len(orders) <= SHOT_ORDERS
+    for row, (text, _) in zip(labelled, model.asked[::2], strict=True):
+        shown = [text.index(f"Human: s{number}") for number in row.judgements[0].shots]
+        assert shown == sorted(shown)
+        assert all(one.shots == row.judgements[0].shots for one in row.judgements)
 
 
 # What cannot be

@@ -7,15 +7,10 @@ from tests.known_model import KnownModel, constitution, principle
 from tests.planted_judgements import judged
 
 from alidade.constitution import Requests
-from alidade.constitution.label_difference import (
-    judged_by_both,
-    label_difference,
-    pairs_of_candidates,
-    pairs_of_comparisons,
-)
+from alidade.constitution.label_difference import judged_by_both, label_difference
 from alidade.constitution.prefer import Pair
 from alidade.constitution.wording import PUBLISHED
-from alidade.records import Candidates, Completion, Conversation, Prompt
+from alidade.records import Conversation
 
 PAIRS = [Pair(id=f"c{n}", prompt=Conversation.ask(f"Why {n}?"), left=f"left {n}", right=f"right {n}") for n in range(6)]
 SAYS = {"keeps kind?": 0.9, "keeps true?": 0.6, "keeps short?": 0.2, "keeps truth?": 0.05}
@@ -110,15 +105,3 @@ def test_what_cannot_be_compared_is_refused():
         judged_by_both(PAIRS, (constitution(KIND), silent), judge)
     with pytest.raises(ValueError, match="is in both"):
         label_difference([judged("a", one=0.9)], [judged("b", one=0.9)])
-
-
-def test_pairs_are_the_first_two_different_answers():
-    prompt = Prompt(id="p", conversation=Conversation.ask("Why?"))
-    rows = [
-        Candidates(prompt=prompt, answers=tuple(Completion(text=text) for text in texts))
-        for texts in (("a", "", "a", "b", "c"), ("a", "a"))
-    ]
-    pairs = pairs_of_candidates(rows)
-    assert [(one.id, one.left, one.right) for one in pairs] == [("p", "a", "b")]
-    asked = judged("a", one=0.9).comparison
-    assert len(pairs_of_comparisons([asked, asked.model_copy(update={"label_prob": 0.1})])) == 1

@@ -14,6 +14,7 @@ from alidade.cli.constitution_measures import said, show_table
 from alidade.cli.folders import model_place
 from alidade.cli.ledgers import first_fields, is_place, open_judged, rows_at
 from alidade.cli.options import JsonOption, RunOption
+from alidade.cli.revise import wording_of
 from alidade.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -105,19 +106,16 @@ def _of_versions(
 
 
 def _judge(judge: str, wording: str, out: Path | None) -> tuple[OptionModel, Wording]:
-    from alidade.constitution.wording import WORDINGS
     from alidade.models.continuing import ContinuingModel
     from alidade.models.local import load
 
     place = model_place(judge, out)
-    form = wording or ("reviews" if place == model_place("pilot", out) else "published")
-    if form not in WORDINGS:
-        raise UsageError(f"unknown wording `{form}`", hint=f"there are {', '.join(sorted(WORDINGS))}")
-    return ContinuingModel(load(place)), WORDINGS[form]
+    form = wording_of(place, wording)
+    return ContinuingModel(load(place)), form
 
 
 def _pairs(answers: str, out: Path | None) -> list[Pair]:
-    from alidade.constitution.label_difference import pairs_of_candidates, pairs_of_comparisons
+    from alidade.constitution.prefer import pairs_of_candidates, pairs_of_comparisons
     from alidade.records import Candidates, Comparison
 
     if {"left", "right"} <= first_fields(answers, out):

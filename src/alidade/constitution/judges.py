@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import Field
 
 from alidade.constitution.prefer import Judgement, Preferred
+from alidade.constitution.voting import Ballot
 from alidade.records import Estimate, Record
 from alidade.stats import mean_estimate, proportion
 
@@ -25,6 +26,16 @@ class JudgeCard(Record):
     agreement: Estimate | None = Field(
         default=None, description="share of the comparisons that people decided in which the judge chose as they did"
     )
+    extra_variance: float | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="mean variance of a question's probability by which votes were drawn, where options were sampled",
+    )
+    strays: Estimate | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="share of the answers drawn that were no option",
+    )
 
 
 class _Asked(Record):
@@ -33,6 +44,7 @@ class _Asked(Record):
     comparison: str
     left_first: float
     right_first: float
+    ballots: tuple[Ballot, ...] = ()
 
     @property
     def left(self) -> float:
@@ -61,14 +73,25 @@ def judge_cards(rows: Sequence[Preferred], people: Mapping[str, float] | None = 
     return [_card(ALL, whole, people or {}), *(_card(name, asked[name], people or {}) for name in sorted(asked))]
 
 
+def flipping(row: Preferred) -> list[str]:
+    """The principles whose choice is another when the answers change places."""
+    return [name for name, one in _pairs(row.comparison.id, row.judgements) if one.flips]
+
+
 def _pairs(comparison: str, judgements: Sequence[Judgement]) -> Iterable[tuple[str, _Asked]]:
-    probs: dict[str, dict[str, float]] = defaultdict(dict)
+    orders: dict[str, dict[str, Judgement]] = defaultdict(dict)
     for one in judgements:
-        probs[one.principle][one.shown] = one.left_prob
-    for name, both in probs.items():
+        orders[one.principle][one.shown] = one
+    for name, both in orders.items():
+        left, right = both["left first"], both["right first"]
         yield (
             name,
-            _Asked(comparison=comparison, left_first=both["left first"], right_first=both["right first"]),
+            _Asked(
+                comparison=comparison,
+                left_first=left.left_prob,
+                right_first=right.left_prob,
+                ballots=tuple(one.ballot for one in (left, right) if one.ballot is not None),
+            ),
         )
 
 
@@ -80,6 +103,7 @@ def _card(name: str, asked: Sequence[_Asked], people: Mapping[str, float]) -> Ju
         for one in asked
         if people.get(one.comparison, 0.5) != 0.5 and one.left != 0.5
     ]
+    ballots = [ballot for one in asked for ballot in one.ballots]
     return JudgeCard(
         principle=name,
         comparisons=len(set(comparisons)),
@@ -87,4 +111,11 @@ def _card(name: str, asked: Sequence[_Asked], people: Mapping[str, float]) -> Ju
         first_lift=mean_estimate(firsts, comparisons),
         confidence=mean_estimate([abs(one.left - 0.5) for one in asked], comparisons),
         agreement=proportion(sum(decided), len(decided)) if decided else None,
+        extra_variance=sum(ballot.variance for ballot in ballots) / len(ballots) if ballots else None,
+        strays=_strays(ballots) if ballots else None,
     )
+
+
+def _strays(ballots: Sequence[Ballot]) -> Estimate:
+    strays = sum(ballot.strays for ballot in ballots)
+    return proportion(strays, strays + sum(ballot.n for ballot in ballots))

@@ -7,7 +7,7 @@ over a version's principles; a weight decides how often a principle is drawn and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -18,7 +18,7 @@ from alidade.constitution.principles import Constitution
 from alidade.constitution.wording import Wording
 from alidade.models.continuing import OptionModel
 from alidade.progress import Progress, SilentProgress
-from alidade.records import Candidates, Comparison, Estimate, Probability, Record
+from alidade.records import Estimate, Probability, Record
 from alidade.stats import clustered_proportion, mean_estimate
 
 CHUNK = 16  # pairs asked at once, each by every principle
@@ -56,22 +56,6 @@ class LabelDifference(Record):
     other_side: Estimate
     shift: Estimate = Field(description="mean of the new label less the old one, over all pairs")
     changes: tuple[LabelChange, ...]
-
-
-def pairs_of_candidates(rows: Iterable[Candidates]) -> list[Pair]:
-    """The first two different answers to each prompt, as the stage `prefer` takes them; a prompt without two gives none."""
-    pairs: list[Pair] = []
-    for row in rows:
-        texts = list(dict.fromkeys(answer.text for answer in row.answers if answer.text))
-        if len(texts) > 1:
-            pairs.append(Pair(id=row.prompt.id, prompt=row.prompt.conversation, left=texts[0], right=texts[1]))
-    return pairs
-
-
-def pairs_of_comparisons(rows: Iterable[Comparison]) -> list[Pair]:
-    """The pairs that were compared, without their labels; one that several people judged under one id comes once."""
-    pairs = [Pair(id=row.id, prompt=row.prompt, left=row.left, right=row.right) for row in rows]
-    return list(dict.fromkeys(pairs))
 
 
 def judged_by_both(

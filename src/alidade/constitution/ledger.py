@@ -45,4 +45,8 @@ def _judgements(row: Preferred) -> Iterator[str]:
         )
         if one.thought:
             yield f"  thought: {one.thought}"
-    yield f"label: left is better with {row.comparison.label_prob:.3f}"
+        if one.ballot is not None:
+            first, second = one.ballot.votes
+            yield f"  votes: {first} for the first, {second} for the second, {one.ballot.strays} for neither"
+    sampled = "" if row.standard_error is None else f" (standard error {row.standard_error:.3f}, {row.votes} votes)"
+    yield f"label: left is better with {row.comparison.label_prob:.3f}{sampled}"

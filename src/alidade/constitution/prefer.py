@@ -4,22 +4,26 @@ Source: [B22] Bai et al. 2022, arXiv 2212.08073, section 4.1: a feedback model i
 principle drawn at random, and asked which is better as a question of two choices; the label is the normalised probability of the
 options. After reasoning in words the probabilities lie near 0 and 1, so they are clamped to .4 to .6.
 Both orders are shown and averaged, as in RLAIF (Lee et al. 2023, arXiv 2309.00267): a judge that only ever picks the first gives .5.
+A model that hides its probabilities votes instead (`voting`); a row then says how uncertain its label is by the votes that were drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal, cast
 
 from pydantic import Field
 
+from alidade.constitution.examples import ComparisonShot, ReasonedShot, reasoned_text
 from alidade.constitution.principles import Constitution, Principle
 from alidade.constitution.revise import SHOT_ORDERS
+from alidade.constitution.voting import Ballot, VotingModel
 from alidade.constitution.wording import ChoiceFrames, Wording
 from alidade.models.base import Sampling
 from alidade.models.continuing import OptionModel, TextModel, normalised
 from alidade.progress import Progress
-from alidade.records import Comparison, Conversation, Probability, Record
+from alidade.records import Candidates, Comparison, Conversation, Probability, Record
 from alidade.seeds import derive, generator
 
 Shown = Literal["left first", "right first"]
@@ -38,6 +42,12 @@ class PreferenceSettings(Record):
     temperature: float = Field(default=1.0, ge=0, description="softmax temperature of the reasoning")
     clamp: tuple[Probability, Probability] = Field(
         default=(0.4, 0.6), description="bounds of a probability after reasoning; without reasoning it stays as it is"
+    )
+    votes: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="answers drawn to each question, for a model that hides its probabilities; by default these are read",
     )
 
 
@@ -60,6 +70,12 @@ class Judgement(Record):
     thought: str = ""
     log_probs: tuple[float, float] = Field(description="of the first and the second option, as the model gave them")
     left_prob: Probability = Field(description="of the left answer, normalised and clamped")
+    ballot: Ballot | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="the votes, where the options were sampled"
+    )
+    fault: Literal["", "no option"] = Field(
+        default="", exclude_if=lambda value: not value, description="why the label is one half: no vote was an option"
+    )
 
 
 class Preferred(Record):
@@ -67,15 +83,30 @@ class Preferred(Record):
 
     comparison: Comparison
     judgements: tuple[Judgement, ...]
+    votes: int | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="votes that count behind the label"
+    )
+    standard_error: float | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="of the label, by which votes were drawn"
+    )
 
 
-class Shot(Record):
-    """A few-shot example of a comparison; `thought` is the reasoning before the choice, in an example that reasons."""
+def pairs_of_candidates(rows: Iterable[Candidates], per_prompt: int = 1) -> list[Pair]:
+    """Neighbours among each prompt's different answers, at most `per_prompt`; three or more close a circle."""
+    pairs: list[Pair] = []
+    for row in rows:
+        texts = list(dict.fromkeys(answer.text for answer in row.answers if answer.text))
+        rights = texts[1:] + (texts[:1] if len(texts) > 2 else [])
+        for number, (left, right) in enumerate(list(zip(texts, rights, strict=False))[:per_prompt]):
+            name = f"{row.prompt.id}/{number}" if number else row.prompt.id
+            pairs.append(Pair(id=name, prompt=row.prompt.conversation, left=left, right=right))
+    return pairs
 
-    prompt: Conversation
-    better: str
-    worse: str
-    thought: str = ""
+
+def pairs_of_comparisons(rows: Iterable[Comparison]) -> list[Pair]:
+    """The pairs that were compared, without their labels; one that several people judged under one id comes once."""
+    pairs = [Pair(id=row.id, prompt=row.prompt, left=row.left, right=row.right) for row in rows]
+    return list(dict.fromkeys(pairs))
 
 
 def draw_principles(principles: Sequence[Principle], wanted: int, seed: int, pair_id: str) -> list[Principle]:
@@ -101,22 +132,29 @@ class Feedback:
     """A model that compares answers by a constitution.
 
     Raises:
-        ValueError: when no principle can be drawn for a comparison, or the wording knows no reasoning and the settings ask for it.
+        ValueError: when no principle can be drawn for a comparison; the wording knows no reasoning and the settings ask for it; an
+            example has none then; or the model shows no probabilities and is not asked for votes.
     """
 
     def __init__(
         self,
-        model: OptionModel,
+        model: OptionModel | TextModel,
         constitution: Constitution,
         wording: Wording,
         settings: PreferenceSettings,
-        shots: Sequence[Shot] = (),
+        shots: Sequence[ComparisonShot | ReasonedShot] = (),
     ) -> None:
         if not constitution.judges:
             raise ValueError(f"constitution `{constitution.id}` has no principle with a comparison question")
         frames = wording.thought if settings.thoughts else wording.choice
         if frames is None:
             raise ValueError(f"the wording `{wording.name}` has no form for reasoning before a choice")
+        if settings.thoughts and not all(isinstance(one, ReasonedShot) for one in shots):
+            raise ValueError("an example without reasoning cannot be shown to a model that reasons")
+        if settings.votes is None and not hasattr(model, "option_log_probs"):
+            raise ValueError(
+                f"{model.name} shows no probabilities of options, so `votes` must say how often it is asked"
+            )
         self._model, self._principles, self._settings = model, constitution.judges, settings
         self._frames: ChoiceFrames = frames
         self._wording, self._shots = wording, tuple(shots)
@@ -132,9 +170,9 @@ class Feedback:
             text + (f"{self._frames.thinking} {thought}" if self._settings.thoughts else "") + self._frames.answer
             for text, thought in zip(texts, thoughts, strict=True)
         ]
-        scores = self._model.option_log_probs(texts, self._frames.options)
         judged: list[list[Judgement]] = [[] for _ in pairs]
-        for one, thought, (first, second) in zip(questions, thoughts, scores, strict=True):
+        chosen = self._chosen(texts, derive(seed, "votes", chunk), progress)
+        for one, thought, (log_probs, ballot) in zip(questions, thoughts, chosen, strict=True):
             judged[one.place].append(
                 Judgement(
                     principle=one.principle.id,
@@ -142,11 +180,25 @@ class Feedback:
                     shown=one.shown,
                     shots=one.shots,
                     thought=thought,
-                    log_probs=(first, second),
-                    left_prob=self._left_prob((first, second), one.shown),
+                    log_probs=log_probs,
+                    left_prob=self._left_prob(log_probs, one.shown),
+                    ballot=ballot,
+                    fault="no option" if ballot is not None and ballot.n == 0 else "",
                 )
             )
         return [_preferred(pair, judgements) for pair, judgements in zip(pairs, judged, strict=True)]
+
+    def _chosen(
+        self, texts: Sequence[str], seed: int, progress: Progress | None
+    ) -> list[tuple[tuple[float, float], Ballot | None]]:
+        """What the model makes of each question: the two options' log-probabilities, and the votes they are from, if any."""
+        options, votes = self._frames.options, self._settings.votes
+        if votes is None:
+            scores = cast("OptionModel", self._model).option_log_probs(texts, options)
+            return [((first, second), None) for first, second in scores]
+        assert isinstance(self._model, TextModel), "votes need a model that writes"
+        ballots = VotingModel(self._model, votes).ballots(texts, options, seed, progress)
+        return [((ballot.log_probs[0], ballot.log_probs[1]), ballot) for ballot in ballots]
 
     def _questions(self, place: int, pair: Pair, seed: int) -> list[_Question]:
         count, wanted = len(self._shots), min(len(self._shots), self._settings.shots)
@@ -163,13 +215,16 @@ class Feedback:
         return self._wording.with_shots(shots, self._frames.prompt(pair.prompt, first, second, question))
 
     def _shot(self, number: int, question: str, seed: int) -> str:
-        """An example with its answer; which of its answers is shown first is drawn once for each example."""
+        """An example with its answer; which of its answers is shown first is drawn once for each example, unless reasoning names them."""
         shot, frames = self._shots[number], self._frames
-        better_first = generator(seed, "order in shot", number).random() < 0.5
-        first, second = (shot.better, shot.worse) if better_first else (shot.worse, shot.better)
-        thought = f"{frames.thinking} {shot.thought}" if self._settings.thoughts else ""
+        if isinstance(shot, ReasonedShot):
+            return reasoned_text(shot, frames, question, thought=self._settings.thoughts)
+        rng = generator(seed, "order in shot", number)
+        better_first = rng.random() < 0.5
+        better, worse = rng.choice(shot.corrects), rng.choice(shot.incorrects)
+        first, second = (better, worse) if better_first else (worse, better)
         option = frames.options[0 if better_first else 1]
-        return frames.prompt(shot.prompt, first, second, question) + thought + frames.answer + option
+        return frames.prompt(shot.talk, first, second, question) + frames.answer + option
 
     def _thoughts(
         self,
@@ -238,4 +293,12 @@ def _preferred(pair: Pair, judgements: Sequence[Judgement]) -> Preferred:
         annotator="constitution",
         source="constitution",
     )
-    return Preferred(comparison=comparison, judgements=tuple(judgements))
+    ballots = [one.ballot for one in judgements if one.ballot is not None]
+    if not ballots:
+        return Preferred(comparison=comparison, judgements=tuple(judgements))
+    return Preferred(
+        comparison=comparison,
+        judgements=tuple(judgements),
+        votes=sum(ballot.n for ballot in ballots),
+        standard_error=math.sqrt(sum(ballot.variance for ballot in ballots)) / len(ballots),
+    )

@@ -5,6 +5,7 @@ from importlib import import_module
 MODULES = (
     "best_of_n",
     "constitution",
+    "doubtful",
     "evaluate",
     "files",
     "held_out",

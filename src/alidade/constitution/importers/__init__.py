@@ -5,8 +5,9 @@ that has no place here is counted by field, never dropped in silence. The publis
 from `published`.
 """
 
+from alidade.constitution.examples import Shots
 from alidade.constitution.importers.formats import AUTO, FORMATS, format_of, import_constitution
-from alidade.constitution.importers.imported import Imported, Shots
+from alidade.constitution.importers.imported import Imported
 from alidade.constitution.importers.published import framed, published
 
 __all__ = ["AUTO", "FORMATS", "Imported", "Shots", "format_of", "framed", "import_constitution", "published"]

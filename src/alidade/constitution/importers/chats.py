@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from alidade.constitution.examples import Shots
 from alidade.constitution.importers.imported import (
     Given,
     Imported,
-    Shots,
     fields_of,
     items_of,
     made,

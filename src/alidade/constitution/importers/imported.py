@@ -11,9 +11,10 @@ from typing import Any, TypeVar, cast
 
 from pydantic import Field, ValidationError
 
+from alidade.constitution.examples import Shots
 from alidade.constitution.principles import Change, Constitution, Principle, Requests, Tier
 from alidade.errors import DataError
-from alidade.records import Message, Record
+from alidade.records import Record
 from alidade.store import explain_invalid
 
 R = TypeVar("R", bound=Record)
@@ -21,26 +22,6 @@ R = TypeVar("R", bound=Record)
 _TITLE = 60
 _ID = 60
 _CHOICE = re.compile(r"(?:please\s+)?(?:choose|select|pick|prefer|compare|which)\b", re.IGNORECASE)
-
-
-class ComparisonShot(Record):
-    """An example of a comparison: a conversation, and answers to it that are right and wrong."""
-
-    prompt: str
-    corrects: tuple[str, ...]
-    incorrects: tuple[str, ...]
-
-
-class Shots(Record):
-    """The examples that came with a constitution, in the order of the file."""
-
-    critiques: tuple[str, ...] = Field(default=(), description="critiques and revisions as running text")
-    comparisons: tuple[ComparisonShot, ...] = Field(default=(), description="comparisons without reasoning")
-    thoughts: tuple[str, ...] = Field(default=(), description="comparisons with reasoning, as running text")
-    chats: tuple[tuple[Message, ...], ...] = Field(default=(), description="critiques and revisions as turns")
-
-    def __bool__(self) -> bool:
-        return bool(self.critiques or self.comparisons or self.thoughts or self.chats)
 
 
 class Imported(Record):

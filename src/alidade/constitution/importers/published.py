@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any, Literal
 
+from alidade.constitution.examples import ComparisonShot, ReasonedShot, Shots, critique_text, reasoned_text
 from alidade.constitution.importers.imported import (
-    ComparisonShot,
     Given,
     Imported,
-    Shots,
     fields_of,
     items_of,
     made,
@@ -45,6 +44,7 @@ CHOICES, CHOICE_SHOTS, THOUGHT_SHOTS = (
     "RLMadisonFewShotPrompts",
     "RLMadisonPrecogFewShotPrompts",
 )
+_QUESTION_MARK = "\x00"  # stands for the question until it is taken out again; no text holds it
 _ORIGIN = Origin(source="Bai et al. 2022, arXiv 2212.08073")
 _PAIR_HINT = 'a pair is {"prompt": [TEXT], "edit_request": TEXT}'
 
@@ -80,12 +80,30 @@ def published(constitution: Constitution, shots: Shots) -> dict[str, Any]:
     """The published form of a constitution: what `read_published` was given, or another constitution in that form."""
     pairs = groupby((one for one in constitution.principles if one.requests.critique), key=lambda one: one.title)
     tree: dict[str, Any] = {PAIRS: {title: _pair(list(ones)) for title, ones in pairs}}
-    tree[PAIR_SHOTS] = list(shots.critiques)
+    tree[PAIR_SHOTS] = [one if isinstance(one, str) else critique_text(one, PUBLISHED) for one in shots.critiques]
     asked = [one.requests.comparison for one in constitution.principles if one.requests.comparison]
     tree[CHOICES] = [framed("comparison", request) for request in asked]
-    tree[CHOICE_SHOTS] = [one.model_dump(mode="json") for one in shots.comparisons]
-    tree[THOUGHT_SHOTS] = [{"prompt": text} for text in shots.thoughts]
+    tree[CHOICE_SHOTS] = [_choice_shot(one) for one in shots.comparisons]
+    tree[THOUGHT_SHOTS] = [{"prompt": _thought(one)} for one in shots.thoughts]
     return tree
+
+
+def _choice_shot(shot: ComparisonShot) -> dict[str, Any]:
+    prompt = shot.prompt if isinstance(shot.prompt, str) and shot.prompt.startswith("\n\n") else _transcript(shot)
+    return {"prompt": prompt, "corrects": list(shot.corrects), "incorrects": list(shot.incorrects)}
+
+
+def _transcript(shot: ComparisonShot) -> str:
+    turns = [PUBLISHED.turns[turn.role] + turn.text for turn in shot.talk.messages]
+    return "".join((*turns, PUBLISHED.turns["assistant"].rstrip()))
+
+
+def _thought(shot: str | ReasonedShot) -> str:
+    if isinstance(shot, str):
+        return shot
+    assert PUBLISHED.thought is not None, "the published form knows reasoning"
+    question, end = _QUESTION_MARK, PUBLISHED.thought.question_end
+    return reasoned_text(shot, PUBLISHED.thought, question).replace(f"\n{question}{end}", "{}", 1)
 
 
 def _pairs(given: Given, pairs: Mapping[str, Any]) -> Iterator[Principle]:
@@ -123,6 +141,17 @@ def _unframed(asked: Asked, text: Any, where: str) -> str:
 def _pair(principles: list[Principle]) -> dict[str, Any]:
     prompts = [framed("critique", one.requests.critique) for one in principles]
     return {"prompt": prompts, "edit_request": framed("revision", principles[0].requests.revision)}
+
+
+def read_published_shots(given: Given) -> Shots:
+    """The examples in a file of the published form, whether or not there are principles in it.
+
+    Raises:
+        DataError: naming the place that is of another make.
+    """
+    return _shots(
+        given, fields_of(given.json(), given.file, f"an object with `{PAIR_SHOTS}`, `{CHOICE_SHOTS}` or both")
+    )
 
 
 def _shots(given: Given, tree: Mapping[str, Any]) -> Shots:
