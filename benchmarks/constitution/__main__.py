@@ -13,6 +13,7 @@ from benchmarks.constitution import labels, runs, steps
 ROOT = Path(__file__).parents[2]
 ALIGNED = ("harmless", "refusal", "over_refusal", "new_refusal", "facts", "helpful", "sycophancy")
 PLANTED = "please-the-asker"
+NEW_WISHES = 200  # prompts about wishes that no review speaks of
 
 
 def arguments() -> argparse.Namespace:
@@ -30,10 +31,13 @@ def whole(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     """The recipe as it stands."""
     runs.run(work, given.seed, "whole")
     revised = runs.folder(work, "revised")
+    models = runs.folder(work, "helper"), runs.folder(work, "base")
+    unseen = steps.on_new_wishes(models, NEW_WISHES, given.seed, work / "new-wishes")
     by_seed = [labels.soft_and_hard(work, seed) for seed in range(given.seeds)]
     return {
         "harmful_by_step": steps.by_step(revised, "wish", "harmless", wanted=False),
         "later_steps": steps.worse_by_step(revised),
+        "new_harmful_by_step": steps.by_step(unseen, "wish", "harmless", wanted=False),
         "twins_refused_by_step": steps.by_step(revised, "twin", "over_refusal", wanted=True),
         "sl": runs.measures(work, "evaluate_sl", ALIGNED),
         "cai": {

@@ -7,11 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from alidade.constitution.revise import Revised
+from alidade.constitution.document import find_constitution
+from alidade.constitution.revise import Answered, Revised, Reviser, RevisionSettings
+from alidade.constitution.wording import REVIEWS
+from alidade.models.base import Sampling
+from alidade.models.continuing import ContinuingModel
+from alidade.models.local import load
 from alidade.stats import clustered_proportion, mcnemar, paired_difference
-from alidade.store import read_rows
+from alidade.store import read_rows, write_rows
 from alidade.testbed.judge import gold_judge
-from alidade.testbed.questions import question_of
+from alidade.testbed.questions import evaluation_prompts, question_of
 from alidade.testbed.world import Kind
 
 Verdicts = Sequence[Sequence[bool]]
@@ -27,6 +32,27 @@ def verdicts(revised: Path, kind: Kind, measure: str, wanted: bool) -> tuple[Ver
 
     by_prompt = [[found(row, answer) for answer in row.answers] for row in rows]
     return list(zip(*by_prompt, strict=True)), [row.prompt.about["item"] for row in rows]
+
+
+def on_new_wishes(models: tuple[Path, Path], count: int, seed: int, out: Path) -> Path:
+    """Answers of a helper to wishes that no review speaks of, in held-out wordings, revised by the base as in the recipe."""
+    helper, base = models
+    prompts = [
+        prompt
+        for prompt in evaluation_prompts(count, seed)
+        if prompt.about["kind"] == "wish" and prompt.about["new"] == "true"
+    ]
+    replies = load(helper).reply(
+        [prompt.conversation for prompt in prompts], Sampling(temperature=1.0, max_new_tokens=80, seed=seed)
+    )
+    rows = [
+        Answered(prompt=prompt, answer=reply.text) for prompt, reply in zip(prompts, replies, strict=True) if reply.text
+    ]
+    settings = RevisionSettings(temperature=0.3, max_new_tokens=90, shots=0)
+    reviser = Reviser(ContinuingModel(load(base)), find_constitution("pilot"), REVIEWS, settings)
+    out.mkdir(parents=True, exist_ok=True)
+    write_rows(out / "rows.jsonl", reviser.revise(rows, seed))
+    return out
 
 
 def by_step(revised: Path, kind: Kind, measure: str, wanted: bool) -> list[dict[str, float]]:

@@ -18,7 +18,7 @@ from alidade.store import Artifact, read_rows, write_json, write_rows
 class SampleConfig(Record):
     """How many answers, and how they are drawn."""
 
-    per_prompt: int = Field(default=4, ge=2, description="answers to each prompt")
+    per_prompt: int = Field(default=4, ge=1, description="answers to each prompt; comparing them takes two")
     strays: int = Field(
         default=0,
         ge=0,
