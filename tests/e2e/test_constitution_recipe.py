@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alidade.constitution.document import shipped
+from alidade.constitution.document import find_constitution
 from alidade.constitution.prefer import Preferred
 from alidade.constitution.revise import Revised
 from alidade.errors import DataError, RecipeError, StageFailed
@@ -28,7 +28,17 @@ SMALL = (
     "revised.revision.max_new_tokens=24",
     "answers.max_new_tokens=24",
     "helpful.max_new_tokens=60",
+    "compared_prompts.rows=12",
+    "compared_prompts.heldout=6",
+    "compared.max_new_tokens=40",
+    "labels.preference.thought_tokens=40",
+    "rl_prompts.rows=32",
+    "rl.training.iterations=1",
+    "rl.training.drawing.prompts=16",
+    "rl.training.drawing.max_new_tokens=24",
+    "rl.training.updating.minibatches=2",
 )
+SECOND_HALF = ("sl", "compared_prompts", "compared", "labels", "preference_model", "rl_prompts", "rl")
 UPTO = ("base", "demonstrations", "helper", "prompts", "answers", "constitution", "revised")
 
 
@@ -54,7 +64,7 @@ def test_every_step_names_the_words_of_the_principle_that_was_drawn(made):
     document = read_json(folder(made, "constitution") / "constitution.json")
     rows = read_rows(folder(made, "revised") / "rows.jsonl", Revised)
     assert 12 <= len(rows) <= 24
-    digests = {one.id: one.digest for one in shipped().principles}
+    digests = {one.id: one.digest for one in find_constitution("pilot").principles}
     assert {step.principle for row in rows for step in row.steps} <= {one["id"] for one in document["principles"]}
     assert all(step.principle_digest == digests[step.principle] for row in rows for step in row.steps)
     assert all(len(row.steps) == 2 for row in rows)
@@ -91,25 +101,25 @@ def test_a_run_killed_between_chunks_ends_in_the_same_bytes(recipe, made, tmp_pa
     assert [stage.digest for stage in resumed.stages] == [stage.digest for stage in expected.stages]
 
 
-def test_answers_are_compared_by_principles_with_every_judgement_kept(recipe, made, tmp_path):
+def test_the_second_half_compares_learns_and_optimises_with_every_judgement_kept(recipe, made):
     store, _ = made
-    text = RECIPE.read_text().split("  # Answers to harmless prompts")[0]
-    (tmp_path / "prefer.yaml").write_text(
-        text
-        + "  preferred: {use: prefer, in: {judge: base, constitution: constitution, answers: answers},"
-        + " with: {wording: reviews, preference: {shots: 0}}}\n"
-    )
-    small = [one for one in SMALL if not one.startswith("helpful")]
-    done = run(load_recipe(tmp_path / "prefer.yaml", small), store, only=(*UPTO[:6], "preferred"))
-    out = folder((store, done), "preferred")
+    done = run(recipe, store, only=SECOND_HALF)
+    out = folder((store, done), "labels")
     rows, kept = read_rows(out / "rows.jsonl", Comparison), read_rows(out / "judgements.jsonl", Preferred)
-    assert [one.comparison for one in kept] == rows
+    heldout = read_rows(out / "heldout.jsonl", Comparison)
+    assert [one.comparison for one in kept] == [*rows, *heldout]
     assert rows
+    assert heldout
     for one in kept:
-        assert [judgement.shown for judgement in one.judgements] == ["left first", "right first"]
-        mean = sum(judgement.left_prob for judgement in one.judgements) / 2
-        assert one.comparison.label_prob == pytest.approx(mean)
-    assert json.loads((out / "cards.json").read_text())[0]["comparisons"] == len(rows)
+        asked = [(judgement.principle, judgement.shown) for judgement in one.judgements]
+        assert len({principle for principle, _ in asked}) == 2
+        assert [shown for _, shown in asked] == ["left first", "right first"] * 2
+        assert all(0.02 <= judgement.left_prob <= 0.98 for judgement in one.judgements)
+        assert one.comparison.label_prob == pytest.approx(sum(each.left_prob for each in one.judgements) / 4)
+        first, second = (judgement.thought.split("\nCritique of B:") for judgement in one.judgements[:2])
+        assert [text.strip() for text in first] == [text.strip() for text in reversed(second)]
+    assert json.loads((out / "cards.json").read_text())[0]["comparisons"] == len(kept)
+    assert (folder((store, done), "rl") / "model.safetensors").is_file()
 
 
 def test_too_little_help_is_said_with_what_is_needed(recipe, made):
