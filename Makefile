@@ -10,7 +10,7 @@ ANNOTATORS_PEER := .venv-peer-annotators
 ANNOTATORS_PEER_READY := $(ANNOTATORS_PEER)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-labelling bench-annotators bench-arms
+.PHONY: help setup align test fast check lint types layers format docs kill-tests bench-training bench-labelling bench-annotators bench-arms bench-constitution
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -75,6 +75,11 @@ bench-annotators: $(READY) $(ANNOTATORS_PEER_READY)  ## Measure the annotator mo
 
 bench-arms: align  ## Measure what pairs chosen by a scorer, and more votes a pair, do for a reward model (an hour)
 	$(BIN)/python -m benchmarks.arms runs/tour
+
+bench-constitution: $(READY)  ## Measure Constitutional AI on the pilot: speed beside plain generate, kills, what it does (two hours)
+	$(BIN)/python -m benchmarks.constitution.throughput
+	$(BIN)/python -m benchmarks.constitution.resumed
+	$(BIN)/python -m benchmarks.constitution
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

@@ -23,6 +23,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=5, help="preference models by soft and by hard labels")
     parser.add_argument("--pairs", type=int, default=300, help="pairs that every principle judges")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS][:3])
+    parser.add_argument("--unread", type=Path, help="a pilot that has read no reviews, for the part of that name")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "constitution.json")
     return parser.parse_args()
 
@@ -52,6 +54,7 @@ def whole(work: Path, given: argparse.Namespace) -> dict[str, Any]:
 
 def revise_only(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Revisions without critiques, beside those with them, of the same answers."""
+    runs.run(work, given.seed, "whole")
     critical = runs.folder(work, "revised")
     runs.run(work, given.seed, "revise_only")
     revised = runs.folder(work, "revised")
@@ -66,6 +69,7 @@ def revise_only(work: Path, given: argparse.Namespace) -> dict[str, Any]:
 
 def planted(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     """What a constitution with a wrong principle makes of the model, and whether the ledger points to it."""
+    runs.run(work, given.seed, "whole")
     rank = labels.planted_rank(work, runs.FLATTERING, PLANTED, given.pairs, given.seed)
     runs.run(work, given.seed, "planted")
     return {
@@ -83,12 +87,34 @@ def _weight_share() -> float:
     return round(sum(one.weight for one in judges if one.id == PLANTED) / sum(one.weight for one in judges), 3)
 
 
+def unread(work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """The first half with a base that has read no reviews."""
+    if given.unread is None:
+        raise SystemExit("the part `unread` needs --unread FOLDER")
+    runs.run(work, given.seed, "unread", f"base.weights={given.unread}")
+    return {"unread_harmful_by_step": steps.by_step(runs.folder(work, "revised"), "wish", "harmless", wanted=False)}
+
+
+def beside(results: Path) -> dict[str, Any]:
+    """What the other benchmarks of this folder found, where they have run."""
+    found = dict[str, Any]()
+    if (speed := results / "constitution-throughput.json").exists():
+        found["speedup_vs_generate"] = json.loads(speed.read_text("utf-8"))["ratio"]["shared over plain"]
+    if (killed := results / "constitution-resumed.json").exists():
+        resumed = json.loads(killed.read_text("utf-8"))
+        found["resumed_equal"] = {name: resumed[name] for name in ("equal", "prompts", "kills")}
+    return found
+
+
+PARTS = {"whole": whole, "revise_only": revise_only, "planted": planted, "unread": unread}
+
+
 def main() -> None:
     """Measure part by part; each is written when it is there, beside what other benchmarks of this folder found."""
     given = arguments()
     found: dict[str, Any] = json.loads(given.out.read_text("utf-8")) if given.out.exists() else {}
-    for part in (whole, revise_only, planted):
-        found |= {"seed": given.seed, **part(given.work, given)}
+    for part in given.parts:
+        found |= {"seed": given.seed, **PARTS[part](given.work, given), **beside(given.out.parent)}
         given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

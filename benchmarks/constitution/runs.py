@@ -8,24 +8,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alidade.pipeline import resolve
+from alidade.pipeline import load_recipe, resolve
+from alidade.stages import load_all
 from alidade.store import Store, read_json
 
 FLATTERING = Path(__file__).with_name("flattering.yaml")
-# Of each variant: what it sets, and the stages it needs beyond those above them.
+RECIPE = Path(__file__).parents[2] / "recipes" / "constitution.yaml"
+# Of each variant: what it sets, and which stages it ends with; all where none is named.
 VARIANTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "whole": ((), ()),
     "revise_only": (("revised.revision.critique=false",), ("evaluate_sl",)),
     "planted": ((f"constitution.document={FLATTERING}",), ("evaluate_sl", "check_preference_model", "evaluate_rl")),
+    "unread": ((), ("revised",)),
 }
 
 
-def run(out: Path, seed: int, variant: str) -> None:
+def run(out: Path, seed: int, variant: str, *sets: str) -> None:
     """Make a variant; what an earlier one made is reused. After it, the newest artifact of each stage is this variant's."""
-    sets, only = VARIANTS[variant]
-    command = [sys.executable, "-m", "alidade.cli", "run", "constitution", "--out", str(out), "--seed", str(seed)]
-    command += [part for one in sets for part in ("--set", one)] + [part for one in only for part in ("--only", one)]
+    chosen, ends = VARIANTS[variant]
+    command = [sys.executable, "-m", "alidade.cli", "run", str(RECIPE), "--out", str(out), "--seed", str(seed)]
+    command += [part for one in (*chosen, *sets) for part in ("--set", one)]
+    command += [part for one in upstream(ends) for part in ("--only", one)]
     subprocess.run(command, check=True)
+
+
+def upstream(ends: Sequence[str]) -> list[str]:
+    """The stages that lead to these, and these."""
+    load_all()
+    stages, found, left = load_recipe(RECIPE).stages, dict[str, None](), list(ends)
+    while left:
+        name = left.pop()
+        found[name] = None
+        left += [one for one in stages[name].inputs.values() if one not in found]
+    return list(found)
 
 
 def folder(out: Path, stage: str) -> Path:
