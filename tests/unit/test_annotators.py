@@ -63,6 +63,17 @@ def somewhere(posterior):
     return posterior.in_unit(np.random.default_rng(1).normal(0, 0.5, posterior.layout.size))
 
 
+def test_a_sure_label_is_never_more_than_certain():
+    told, _ = ballots(with_spammers, votes=600)
+    left, right = (each.ravel() for each in np.meshgrid(np.arange(30), np.arange(30)))
+    apart = left != right
+    model = fit_annotators(Ballots(told.annotator, told.left, told.right, told.outcome, known=np.ones(600)))
+    for known in (-1e6, 1e6):
+        labels = model.label_prob(left[apart], right[apart], known)
+        assert labels.min() >= 0
+        assert labels.max() <= 1
+
+
 def test_slopes_equal_finite_differences():
     posterior = Posterior.of(a_few())
     flat = somewhere(posterior)

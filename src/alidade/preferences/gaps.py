@@ -57,7 +57,8 @@ def chance_left_is_better(posterior: Posterior, flat: Array, certain: Matrix, as
     apart /= apart.sum(axis=1, keepdims=True)
     turned = np.where(asked[0] > asked[1], -1.0, 1.0)[:, None]
     told = (apart[pairs.place] * expit(turned * gaps[pairs.place, :-1] + lead[:, None])).sum(axis=1)
-    return told + equal[pairs.place] * (expit(lead) - told)
+    # Shares that sum to one by rounding may make a sure label a hair more than certain.
+    return np.clip(told + equal[pairs.place] * (expit(lead) - told), 0.0, 1.0)
 
 
 class _Pairs(NamedTuple):

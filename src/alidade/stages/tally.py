@@ -37,7 +37,7 @@ def check_scores(config: TallyConfig, inputs: Mapping[str, Upstream]) -> None:
 
 @stage(
     "tally",
-    version=6,
+    version=7,
     reads={"answers": ANSWERS, "votes": VOTES, "scores": SCORES.if_given()},
     writes=COMPARISONS,
     config=TallyConfig,
