@@ -38,7 +38,9 @@ def test_every_step_shows_its_principle_critique_revision_and_changes(call):
         (head,) = [line for line in out.splitlines() if line.startswith(f"{number}  by ")]
         assert head.removeprefix(f"{number}  by ") in titles
     assert out.count("critique  ") == out.count("revision  ") == out.count("changes   ") == 2
-    assert "[-Sure" in out
+    marked = out.split("changes   ")[1]
+    assert "[-" in marked
+    assert "{+" in marked
 
 
 def test_json_holds_the_constitution_and_all_that_made_each_step(call):

@@ -7,7 +7,7 @@ import threading
 import urllib.parse
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.constitution_pages import Written, bench_of, pages, study_of
 
@@ -156,6 +156,7 @@ def test_a_form_sent_as_it_came_is_no_change_whatever_a_browser_does_to_its_line
 hostile = st.text(st.sampled_from("a-\r\n\t \u202e\u200b<&\"'{é\u0085"), min_size=1, max_size=12).filter(str.strip)
 
 
+@settings(deadline=None)  # the first example also builds the app
 @given(hostile, hostile, st.floats(0, 1e9), st.lists(st.tuples(hostile, hostile, st.text(max_size=3)), max_size=3))
 def test_any_principle_goes_through_its_form_unchanged(title, text, weight, examples):
     given_ = tuple(Example(prompt=prompt, answer=answer, why=why) for prompt, answer, why in examples)
