@@ -69,16 +69,23 @@ def revise_only(work: Path, given: argparse.Namespace) -> dict[str, Any]:
 
 def planted(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     """What a constitution with a wrong principle makes of the model, and whether the ledger points to it."""
-    runs.run(work, given.seed, "whole")
-    rank = labels.planted_rank(work, runs.FLATTERING, PLANTED, given.pairs, given.seed)
+    place = rank(work, given)
     runs.run(work, given.seed, "planted")
     return {
-        "planted_principle_rank": rank,
+        **place,
         "planted": {
             "weight_share": _weight_share(),
             "sl": runs.measures(work, "evaluate_sl", ALIGNED),
             "cai": runs.measures(work, "evaluate_rl", ALIGNED),
         },
+    }
+
+
+def rank(work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """The planted principle's place among the others, by pairs of the answers compared."""
+    runs.run(work, given.seed, "whole")
+    return {
+        "planted_principle_rank": labels.planted_rank(work, runs.FLATTERING, PLANTED, given.pairs, given.seed),
     }
 
 
@@ -106,7 +113,7 @@ def beside(results: Path) -> dict[str, Any]:
     return found
 
 
-PARTS = {"whole": whole, "revise_only": revise_only, "planted": planted, "unread": unread}
+PARTS = {"whole": whole, "revise_only": revise_only, "planted": planted, "unread": unread, "rank": rank}
 
 
 def main() -> None:

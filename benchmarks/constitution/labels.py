@@ -12,6 +12,7 @@ import numpy as np
 
 from alidade.constitution.ablation import ablate
 from alidade.constitution.conflicts import conflict_map
+from alidade.constitution.coverage import coverage
 from alidade.constitution.document import find_constitution
 from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred
 from alidade.constitution.wording import REVIEWS
@@ -101,21 +102,24 @@ def judged_by_all(out: Path, document: Path | str, count: int, seed: int) -> tup
 
 
 def planted_rank(out: Path, document: Path, planted: str, count: int, seed: int) -> dict[str, Any]:
-    """At which place the planted principle comes in the ablation and among those that others stand against."""
+    """At which place the planted principle comes: whose removal helps most by gold, moves labels most, and whom others oppose."""
     rows, gold = judged_by_all(out, document, count, seed)
     constitution = find_constitution(document)
     dropped = ablate(rows, gold, constitution)
     opposed = conflict_map(rows, constitution).principles
     by_ablation = [one.principle for one in dropped]
+    by_moved = [one.principle for one in ablate(rows, None, constitution)]
     by_conflict = [one.principle for one in sorted(opposed, key=lambda one: -one.opposed.mean)]
     return {
         "ablation": by_ablation.index(planted) + 1,
+        "ablation_without_gold": by_moved.index(planted) + 1,
         "conflicts": by_conflict.index(planted) + 1,
         "of": len(by_ablation),
         "pairs": len(rows),
         "gain_without_it": next(
             one.agreement.gain.model_dump() for one in dropped if one.principle == planted and one.agreement
         ),
+        "coverage": [one.model_dump(mode="json") for one in coverage(rows) if one.principle == planted],
         "opposed": next(one.opposed.model_dump() for one in opposed if one.principle == planted),
         "opposed_next": max(one.opposed.mean for one in opposed if one.principle != planted),
     }

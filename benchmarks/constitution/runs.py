@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alidade.pipeline import load_recipe, resolve
+from alidade.pipeline import load_recipe, read_run
 from alidade.stages import load_all
 from alidade.store import Store, read_json
 
@@ -24,7 +24,7 @@ VARIANTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def run(out: Path, seed: int, variant: str, *sets: str) -> None:
-    """Make a variant; what an earlier one made is reused. After it, the newest artifact of each stage is this variant's."""
+    """Make a variant; what an earlier one made is reused. After it, `folder` speaks of this one."""
     chosen, ends = VARIANTS[variant]
     command = [sys.executable, "-m", "alidade.cli", "run", str(RECIPE), "--out", str(out), "--seed", str(seed)]
     command += [part for one in (*chosen, *sets) for part in ("--set", one)]
@@ -45,9 +45,8 @@ def upstream(ends: Sequence[str]) -> list[str]:
 
 def folder(out: Path, stage: str) -> Path:
     """Where what a stage of the last run made lies."""
-    store = Store(out / "store")
-    found = resolve(store, stage)
-    return store.artifact(found.digest, found.kind).path
+    found = next(one for one in read_run(out).stages if one.name == stage)
+    return Store(out / "store").artifact(found.digest, found.kind).path
 
 
 def measures(out: Path, stage: str, names: Sequence[str]) -> dict[str, Any]:
