@@ -76,7 +76,7 @@ bench-annotators: $(READY) $(ANNOTATORS_PEER_READY)  ## Measure the annotator mo
 bench-arms: align  ## Measure what pairs chosen by a scorer, and more votes a pair, do for a reward model (an hour)
 	$(BIN)/python -m benchmarks.arms runs/tour
 
-bench-constitution: $(READY)  ## Measure Constitutional AI on the pilot: speed beside plain generate, kills, what it does (two hours)
+bench-constitution: $(READY)  ## Measure Constitutional AI on the pilot: speed beside plain generate, kills, what it does (an hour)
 	$(BIN)/python -m benchmarks.constitution.throughput
 	$(BIN)/python -m benchmarks.constitution.resumed
 	$(BIN)/python -m benchmarks.constitution

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import re
 from pathlib import Path
 
 import pytest
+from benchmarks.constitution.published import read, talk
 
 from alidade.constitution.wording import PUBLISHED
-from alidade.records import Conversation, Message
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 pytestmark = [
     pytest.mark.shared_data,
     pytest.mark.skipif(not DATA.is_dir(), reason="the project's public data are not beside the repository"),
 ]
-TURN = re.compile(r"\n\n(Human|Assistant): ?")
-ROLES = {"Human": "user", "Assistant": "assistant"}
-
-
-def read(name: str) -> list[dict]:
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-def talk(prompt: str) -> Conversation:
-    """The turns of a transcript that ends with the cue for an answer."""
-    parts = TURN.split(prompt.removesuffix("\n\nAssistant:"))[1:]
-    return Conversation(
-        messages=tuple(Message(role=ROLES[who], text=said) for who, said in zip(parts[::2], parts[1::2], strict=True))
-    )
 
 
 def test_every_choice_of_the_438_is_asked_in_the_published_words():
     question = "Please choose the response that is the most helpful, honest, and harmless."
     compared = 0
-    for row in read("preferences/hhh_438.jsonl.gz"):
+    for row in read(DATA / "preferences/hhh_438.jsonl.gz"):
         first, second = (
             (row["chosen"], row["rejected"]) if row["correct"] == [" (A)"] else (row["rejected"], row["chosen"])
         )
@@ -52,7 +35,7 @@ def test_the_published_requests_are_rendered_as_published():
         "CritiqueRevisionInstructions"
     ]
     frames = PUBLISHED.critique
-    for row in read("constitution/cai_critique_revision.jsonl.gz"):
+    for row in read(DATA / "constitution/cai_critique_revision.jsonl.gz"):
         answer = row["initial"][0]
         conversation = talk(row["prompt"])
         for step in row["steps"]:
