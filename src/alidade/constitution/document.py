@@ -111,7 +111,7 @@ def find_document(name: str | Path) -> Document:
         return open_document(shipped_path(str(name)))
     path = Path(name)
     if not path.exists() and path.name == str(name) and not path.suffix:
-        raise DataError(f"no constitution is called `{name}`", hint=did_you_mean(str(name), NAMES) + " Or give a file")
+        raise DataError(f"no constitution is called `{name}`", hint=did_you_mean(str(name), NAMES) + "; or give a file")
     return open_document(path)
 
 
