@@ -36,6 +36,21 @@ def test_a_stage_name_means_its_newest_artifact(tmp_path: Path) -> None:
     assert resolve(store, old.digest[:8]) == old
 
 
+def test_a_stage_name_means_what_the_last_run_reused(tmp_path: Path) -> None:
+    """Made newest is not used last: who goes back to an earlier setting is told of that one."""
+
+    def again(*sets: str) -> Store:
+        store = Store(tmp_path / "store")
+        run(load_recipe(write_recipe(tmp_path, SUM), sets), store, out=tmp_path)
+        return store
+
+    again("one.value=7")
+    again("one.value=8")
+    assert resolve(again("one.value=7"), "one").config["value"] == 7
+    interrupted = store_of(tmp_path, SUM, "one.value=9")  # it left no record of a run
+    assert resolve(interrupted, "one").config["value"] == 9
+
+
 def test_an_unknown_name_offers_the_nearest(tmp_path: Path) -> None:
     store = store_of(tmp_path, SUM)
     with pytest.raises(UsageError) as caught:

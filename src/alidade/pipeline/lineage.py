@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from alidade.errors import UsageError
+from alidade.pipeline.run_record import read_run
 from alidade.registry import did_you_mean
 from alidade.store import Manifest, Store
 from alidade.store.rows import each_row
@@ -83,7 +85,10 @@ def newest_of_kind(store: Store, kind: str) -> Manifest:
 
 
 def resolve(store: Store, asked: str) -> Manifest:
-    """The newest manifest with this stage name, or this digest or key, of which a prefix is enough.
+    """The manifest with this digest or key, of which a prefix is enough, or with this stage name.
+
+    A stage's name means what the last finished run made or reused; what was made since then, by a run that goes on or was interrupted,
+    comes before it.
 
     Raises:
         UsageError: when there is none, or when a prefix fits several artifacts.
@@ -91,7 +96,7 @@ def resolve(store: Store, asked: str) -> Manifest:
     manifests = _newest(store)
     by_name = [manifest for manifest in manifests if manifest.name == asked]
     if by_name:
-        return by_name[0]
+        return _in_use(store, by_name)
     fitting = [
         manifest for manifest in manifests if manifest.digest.startswith(asked) or manifest.key.startswith(asked)
     ]
@@ -109,6 +114,17 @@ def resolve(store: Store, asked: str) -> Manifest:
             hint="give more of it: " + ", ".join(sorted(digest[:12] for digest in digests)),
         )
     return fitting[0]
+
+
+def _in_use(store: Store, manifests: Sequence[Manifest]) -> Manifest:
+    """Of one stage's manifests, the newest first: what the last finished run holds, or what was made since."""
+    newest, folder = manifests[0], store.root.parent
+    if not (folder / "run.json").exists():
+        return newest
+    ended = datetime.fromtimestamp((folder / "run.json").stat().st_mtime, UTC).isoformat(timespec="microseconds")
+    used = {stage.digest for stage in read_run(folder).stages if stage.name == newest.name}
+    since = newest.made_at > ended
+    return newest if since else next((one for one in manifests if one.digest in used), newest)
 
 
 def walk_up(store: Store, manifest: Manifest) -> Step:
