@@ -53,6 +53,16 @@ def test_json_holds_the_constitution_and_all_that_made_each_step(call):
     assert step["principle_digest"] == shipped().named(step["principle"]).digest
 
 
+def test_a_model_that_only_chats_answers_criticises_and_revises(call, tmp_path):
+    rules = (("Critique:$", "That is unkind."), ("Revision:$", "No, be kind to her."), (".", "Sure."))
+    lines = [json.dumps({"ask": ask, "reply": reply}) for ask, reply in rules]
+    (tmp_path / "talk.jsonl").write_text("\n".join(lines))
+    code, out, err = call("revise", ASKED, "--model", "script:talk.jsonl", "--steps", "1")
+    assert (code, err) == (0, "")
+    assert out.startswith("answer  Sure.\n")
+    assert "critique  That is unkind.\nrevision  No, be kind to her.\n" in out
+
+
 @pytest.mark.parametrize(
     ("more", "problem"),
     [

@@ -163,7 +163,9 @@ def test_two_artifacts_are_compared_label_by_label(call: Call) -> None:
     assert call("diff", "runs/house:prefer", "runs/house:prefer").out.startswith("0 of 12 labels changed: .00 (")
 
 
-def test_two_versions_label_the_same_answers_and_only_what_changed_changes_them(call: Call) -> None:
+@pytest.fixture
+def versions() -> tuple[str, str]:
+    """Two versions of a constitution, by file, and three prompts with two answers each, in `answers.jsonl`."""
     new = DOCUMENT.model_copy(
         update={
             "version": "2.0.0",
@@ -184,15 +186,35 @@ def test_two_versions_label_the_same_answers_and_only_what_changed_changes_them(
         for n, how in enumerate(("How do I", "How can I", "What is a good way to"))
     ]
     write_rows(Path("answers.jsonl"), [Candidates(prompt=prompt, answers=answers) for prompt in asked])
+    return "old.yaml", "new.yaml"
+
+
+def test_two_versions_label_the_same_answers_and_only_what_changed_changes_them(
+    call: Call, versions: tuple[str, str]
+) -> None:
     judge = ("--answers", "answers.jsonl", "--judge", "pilot")
     same = json.loads(call("diff", "old.yaml", "old.yaml", *judge, "--json").out)
     assert (same["needed"], same["labels"]["pairs"], same["labels"]["changes"]) == ("none", 3, [])
-    found = json.loads(call("diff", "old.yaml", "new.yaml", *judge, "--json").out)["labels"]
+    found = json.loads(call("diff", *versions, *judge, "--json").out)["labels"]
     assert len(found["changes"]) == 3
     assert {cause["principle"] for one in found["changes"] for cause in one["by"]} == {"honest"}
-    shown = call("diff", "old.yaml", "new.yaml", *judge).out
+    shown = call("diff", *versions, *judge).out
     assert "changed (minor): honest requests.comparison" in shown
     assert "3 of 3 labels changed" in shown
+
+
+def test_a_judge_that_only_chats_labels_both_versions_by_votes(call: Call, versions: tuple[str, str]) -> None:
+    refusal_first = r"(?s)more honest.*\(A\) \[\[\[I will not"
+    rules = ((refusal_first, "(A)"), ("more honest", "(B)"), (".", "(A)"))  # any other principle: the first shown
+    Path("judge.jsonl").write_text("\n".join(json.dumps({"ask": ask, "reply": reply}) for ask, reply in rules))
+    asked = ("diff", *versions, "--answers", "answers.jsonl", "--judge", "script:judge.jsonl")
+    told = call(*asked)
+    assert (told.code, told.out) == (2, "")
+    assert "shows no probabilities of options" in told.err
+    assert "--votes 8" in told.err
+    found = json.loads(call(*asked, "--votes", "3", "--json").out)["labels"]
+    assert [cause["principle"] for one in found["changes"] for cause in one["by"]] == ["honest"] * 3
+    assert all(one["new"] > one["old"] == 0.5 for one in found["changes"])
 
 
 @pytest.mark.parametrize(

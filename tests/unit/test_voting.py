@@ -14,8 +14,9 @@ from tests.known_model import KnownModel, constitution, principle
 from alidade.constitution.judges import judge_cards
 from alidade.constitution.ledger import told
 from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings
-from alidade.constitution.voting import Ballot, ChatText, VotingModel, continued_option, said_option
+from alidade.constitution.voting import Ballot, VotingModel, continued_option, said_option
 from alidade.constitution.wording import PUBLISHED
+from alidade.models.continuing import ChatText
 from alidade.models.scripted import QueuedModel, Rule, ScriptedModel
 from alidade.records import Completion, Conversation
 

@@ -51,21 +51,20 @@ def _bench(models: list[str], critic: str, wording: str) -> Bench:
     """The models, each loaded once."""
     from alidade.cli.folders import model_place
     from alidade.cli.revise import wording_of
+    from alidade.models import open_model
     from alidade.models.attention import unwrapped
-    from alidade.models.continuing import ContinuingModel
-    from alidade.models.local import load
+    from alidade.models.continuing import text_model
+    from alidade.models.local import LocalModel
     from alidade.studio.bench import Bench, Speaker
 
     names = list(dict.fromkeys(models))
     places = {name: model_place(name, None) for name in [*names, *filter(None, [critic])]}
     forms = {name: wording_of(place, wording) for name, place in places.items()}
-    loaded = {place: load(place) for place in dict.fromkeys(places.values())}
-    speakers = {
-        name: Speaker(loaded[place], ContinuingModel(loaded[place]), forms[name]) for name, place in places.items()
-    }
+    loaded = {place: open_model(place) for place in dict.fromkeys(places.values())}
+    speakers = {name: Speaker(loaded[place], text_model(loaded[place]), forms[name]) for name, place in places.items()}
     offered = ["", *(name for name in places if len(places) > 1)]
     bench = Bench(speakers, names, [critic, *(name for name in offered if name != critic)] if critic else offered)
-    for model in loaded.values():
+    for model in (one for one in loaded.values() if isinstance(one, LocalModel)):  # an endpoint ends what it has begun
         unwrapped(model.module).register_forward_pre_hook(bench.between_tokens)
     return bench
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from alidade.constitution import Constitution
     from alidade.constitution.difference import Difference, Edit
     from alidade.constitution.label_difference import Cause, LabelDifference
-    from alidade.constitution.prefer import Pair
+    from alidade.constitution.prefer import Pair, PreferenceSettings
     from alidade.constitution.wording import Wording
-    from alidade.models.continuing import OptionModel
+    from alidade.models.continuing import TextModel
 
 THOUGHT_TOKENS = 128
 VersionArgument = Annotated[str, typer.Argument(help="A constitution (a name or file), or a RUN:STAGE of `prefer`.")]
@@ -35,10 +35,14 @@ def diff(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
     answers: Annotated[
         str, typer.Option("--answers", help="Label these by both: RUN:STAGE or a file, of answers or comparisons.")
     ] = "",
-    judge: Annotated[str, typer.Option("--judge", help="Who labels: a local model, as for `alidade chat`.")] = "",
+    judge: Annotated[str, typer.Option("--judge", help="Who labels: a model, as for `alidade chat`.")] = "",
     wording: Annotated[
         str, typer.Option("--wording", help="The form the judge knows: published, or reviews (the pilot's).")
     ] = "",
+    votes: Annotated[
+        int | None,
+        typer.Option("--votes", help="Ask a judge that hides its probabilities so often, and count.", min=1, max=1000),
+    ] = None,
     thoughts: Annotated[bool, typer.Option("--thoughts", help="The judge reasons in words before it chooses.")] = False,
     count: Annotated[int, typer.Option("--count", "-n", help="Labels shown.", min=1)] = 20,
     out: RunOption = None,
@@ -51,21 +55,23 @@ def diff(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
     which principles. Of two artifacts of `prefer` it compares the labels they have.
     """
     if is_place(old) or is_place(new):
-        _refuse_mixed(old, new, is_asked=bool(answers or judge or wording or thoughts))
+        _refuse_mixed(old, new, is_asked=bool(answers or judge or wording or votes or thoughts))
         labels = _of_artifacts(old, new, out)
         if as_json:
             terminal.echo_json({"labels": labels.model_dump(mode="json")})
         else:
             _show_labels(labels, count)
         return
-    if bool(answers) != bool(judge) or ((wording or thoughts) and not judge):
+    if bool(answers) != bool(judge) or ((wording or votes or thoughts) and not judge):
         raise UsageError("labels need answers and a judge", hint="--answers RUN:STAGE --judge MODEL, or none of them")
     from alidade.constitution.difference import difference
     from alidade.constitution.document import find_constitution
+    from alidade.constitution.prefer import PreferenceSettings
 
     versions = find_constitution(old), find_constitution(new)
     found = difference(*versions)
-    labels = _of_versions(versions, _pairs(answers, out), _judge(judge, wording, out), thoughts) if answers else None
+    how = PreferenceSettings(shots=0, thoughts=thoughts, thought_tokens=THOUGHT_TOKENS, temperature=0, votes=votes)
+    labels = _of_versions(versions, _pairs(answers, out), _judge(judge, wording, how, out), how) if answers else None
     if as_json:
         terminal.echo_json(_plain(found) | ({"labels": labels.model_dump(mode="json")} if labels else {}))
         return
@@ -79,7 +85,9 @@ def _refuse_mixed(old: str, new: str, *, is_asked: bool) -> None:
     if not (is_place(old) and is_place(new)):
         raise UsageError("an artifact and a constitution cannot be compared", hint="give two of a kind")
     if is_asked:
-        raise UsageError("artifacts have labels already", hint="leave out --answers, --judge, --wording and --thoughts")
+        raise UsageError(
+            "artifacts have labels already", hint="leave out --answers, --judge, --wording, --votes and --thoughts"
+        )
 
 
 def _of_artifacts(old: str, new: str, out: Path | None) -> LabelDifference:
@@ -92,12 +100,13 @@ def _of_artifacts(old: str, new: str, out: Path | None) -> LabelDifference:
 
 
 def _of_versions(
-    versions: tuple[Constitution, Constitution], pairs: list[Pair], judge: tuple[OptionModel, Wording], thoughts: bool
+    versions: tuple[Constitution, Constitution],
+    pairs: list[Pair],
+    judge: tuple[TextModel, Wording],
+    how: PreferenceSettings,
 ) -> LabelDifference:
     from alidade.constitution.label_difference import judged_by_both, label_difference
-    from alidade.constitution.prefer import PreferenceSettings
 
-    how = PreferenceSettings(shots=0, thoughts=thoughts, thought_tokens=THOUGHT_TOKENS, temperature=0)
     try:
         both = judged_by_both(pairs, versions, judge, how, progress=terminal.progress_for_terminal())
     except ValueError as error:
@@ -105,13 +114,16 @@ def _of_versions(
     return label_difference(*both)
 
 
-def _judge(judge: str, wording: str, out: Path | None) -> tuple[OptionModel, Wording]:
-    from alidade.models.continuing import ContinuingModel
-    from alidade.models.local import load
+def _judge(judge: str, wording: str, how: PreferenceSettings, out: Path | None) -> tuple[TextModel, Wording]:
+    from alidade.models import open_model
+    from alidade.models.continuing import ContinuingModel, text_model
 
     place = model_place(judge, out)
     form = wording_of(place, wording)
-    return ContinuingModel(load(place)), form
+    model = text_model(open_model(place))
+    if how.votes is None and not isinstance(model, ContinuingModel):
+        raise UsageError(f"{model.name} shows no probabilities of options", hint="have it vote: --votes 8")
+    return model, form
 
 
 def _pairs(answers: str, out: Path | None) -> list[Pair]:

@@ -49,8 +49,8 @@ def revise(  # noqa: PLR0913, PLR0917
     from alidade.constitution.document import find_constitution
     from alidade.constitution.revise import Revised, RevisionSettings, RevisionStep
     from alidade.constitution.unfolding import Method, asked, first_answer, unfold
-    from alidade.models.continuing import ContinuingModel
-    from alidade.models.local import load
+    from alidade.models import open_model
+    from alidade.models.continuing import text_model
 
     document = find_constitution(constitution)
     place = model_place(model, out)
@@ -58,13 +58,13 @@ def revise(  # noqa: PLR0913, PLR0917
     form = wording_of(critic_place, wording)
     settings = RevisionSettings(steps=steps, temperature=temperature, max_new_tokens=max_new_tokens)
     method = Method(document, form, settings, seed)
-    talker = load(place)
-    writer = talker if critic_place == place else load(critic_place)
+    talker = open_model(place)
+    writer = text_model(talker if critic_place == place else open_model(critic_place))
     first = first_answer(talker, prompt, method) if answer is None else answer
     row, made = asked(prompt, first), list[RevisionStep]()
     if not as_json:
         terminal.results().print(_headed("answer  ", first))
-    for step in unfold(row, ContinuingModel(writer), method):
+    for step in unfold(row, writer, method):
         made.append(step)
         if not as_json:
             _show(Revised(prompt=row.prompt, initial=first, steps=tuple(made)), document)

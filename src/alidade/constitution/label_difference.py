@@ -16,7 +16,7 @@ from alidade.constitution.opinions import Opinion, by_prompt, label, opinions, s
 from alidade.constitution.prefer import Feedback, Judgement, Pair, PreferenceSettings, Preferred
 from alidade.constitution.principles import Constitution
 from alidade.constitution.wording import Wording
-from alidade.models.continuing import OptionModel
+from alidade.models.continuing import OptionModel, TextModel
 from alidade.progress import Progress, SilentProgress
 from alidade.records import Estimate, Probability, Record
 from alidade.stats import clustered_proportion, mean_estimate
@@ -61,7 +61,7 @@ class LabelDifference(Record):
 def judged_by_both(
     pairs: Sequence[Pair],
     versions: tuple[Constitution, Constitution],
-    judge: tuple[OptionModel, Wording],
+    judge: tuple[OptionModel | TextModel, Wording],
     how: PreferenceSettings | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[Preferred], list[Preferred]]:
@@ -135,7 +135,7 @@ def _check(pairs: Sequence[Pair], versions: tuple[Constitution, Constitution]) -
 def _asked(
     pairs: Sequence[Pair],
     constitution: Constitution,
-    judge: tuple[OptionModel, Wording],
+    judge: tuple[OptionModel | TextModel, Wording],
     how: PreferenceSettings,
     progress: Progress | None,
 ) -> list[Preferred]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, final
 
 from pydantic import Field
 
-from alidade.models.base import ChatModel, Sampling
-from alidade.models.continuing import TextModel, before_stops
-from alidade.records import Completion, Conversation, Record
+from alidade.models.base import Sampling
+from alidade.models.continuing import ChatText, TextModel
+from alidade.records import Record
 
 if TYPE_CHECKING:
     from alidade.progress import Progress
@@ -53,30 +53,6 @@ class Ballot(Record):
         """Of the first option's share."""
         share = self.shares[0]
         return share * (1 - share) / (self.n + 0.5 * len(self.votes) + 1)
-
-
-@final
-class ChatText:
-    """A chat model as a `TextModel`: each text is one question of a user, and what is answered goes on with it."""
-
-    def __init__(self, model: ChatModel) -> None:
-        self._model = model
-
-    @property
-    def name(self) -> str:
-        """The name of the chat model."""
-        return self._model.name
-
-    def continued(
-        self, texts: Sequence[str], how: Sampling, stops: Sequence[str] = (), progress: Progress | None = None
-    ) -> list[Completion]:
-        """What is answered to each text, up to the first of `stops`; one completion per text, in the same order."""
-        answers = self._model.reply([Conversation.ask(text.strip()) for text in texts], how)
-        cut = [before_stops(answer.text, stops) for answer in answers]
-        return [
-            answer.model_copy(update={"text": text, "finished": answer.finished or is_cut})
-            for answer, (text, is_cut) in zip(answers, cut, strict=True)
-        ]
 
 
 @final

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
 
 from alidade.errors import AlidadeError
-from alidade.models.base import Sampling
-from alidade.records import Completion
+from alidade.models.base import ChatModel, Sampling
+from alidade.records import Completion, Conversation
 
 if TYPE_CHECKING:
     from alidade.models.local import LocalModel
@@ -98,6 +98,37 @@ class ContinuingModel:
         rows = [(prompt, choice) for prompt in map(renderer.bare, texts) for choice in choices]
         sums = iter([sum(scores) for scores in self.model.score(rows)])
         return [[next(sums) for _ in options] for _ in texts]
+
+
+@final
+class ChatText:
+    """A chat model as a `TextModel`: each text is one question of a user, and what is answered goes on with it."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        """The name of the chat model."""
+        return self._model.name
+
+    def continued(
+        self, texts: Sequence[str], how: Sampling, stops: Sequence[str] = (), progress: Progress | None = None
+    ) -> list[Completion]:
+        """What is answered to each text, up to the first of `stops`; one completion per text, in the same order."""
+        answers = self._model.reply([Conversation.ask(text.strip()) for text in texts], how)
+        cut = [before_stops(answer.text, stops) for answer in answers]
+        return [
+            answer.model_copy(update={"text": text, "finished": answer.finished or is_cut})
+            for answer, (text, is_cut) in zip(answers, cut, strict=True)
+        ]
+
+
+def text_model(model: ChatModel) -> TextModel:
+    """A model that goes on with texts: local weights as they are, anything else by one question for each text."""
+    from alidade.models.local import LocalModel
+
+    return ContinuingModel(model) if isinstance(model, LocalModel) else ChatText(model)
 
 
 def before_stops(text: str, stops: Sequence[str]) -> tuple[str, bool]:

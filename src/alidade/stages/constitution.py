@@ -14,9 +14,9 @@ from alidade.constitution.judges import judge_cards
 from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred, pairs_of_candidates
 from alidade.constitution.principles import Constitution
 from alidade.constitution.revise import Answered, Revised, Reviser, RevisionSettings, mixed, revisions_to_train_on
-from alidade.constitution.voting import ChatText
 from alidade.constitution.wording import WORDINGS
 from alidade.errors import DataError, UsageError
+from alidade.models.continuing import ChatText
 from alidade.models.http import Endpoint, HttpModel
 from alidade.pipeline import InputReference, StageContext, Upstream, stage
 from alidade.records import Candidates, Conversation, Demonstration, Record
