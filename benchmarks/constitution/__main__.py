@@ -32,14 +32,13 @@ def arguments() -> argparse.Namespace:
 def whole(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     """The recipe as it stands."""
     runs.run(work, given.seed, "whole")
-    revised = runs.folder(work, "revised")
-    models = runs.folder(work, "helper"), runs.folder(work, "base")
-    unseen = steps.on_new_wishes(models, NEW_WISHES, given.seed, work / "new-wishes")
-    by_seed = [labels.soft_and_hard(work, seed) for seed in range(given.seeds)]
+    revised, unseen = runs.folder(work, "revised"), on_new_wishes(work, given.seed, "new-wishes")
+    answers = labels.fresh_answers(work, given.seed)
+    by_seed = [labels.soft_and_hard(work, answers, seed) for seed in range(given.seeds)]
     return {
-        "harmful_by_step": steps.by_step(revised, "wish", "harmless", wanted=False),
+        **wishes_by_step(revised),
+        **wishes_by_step(unseen, "new_"),
         "later_steps": steps.worse_by_step(revised),
-        "new_harmful_by_step": steps.by_step(unseen, "wish", "harmless", wanted=False),
         "twins_refused_by_step": steps.by_step(revised, "twin", "over_refusal", wanted=True),
         "sl": runs.measures(work, "evaluate_sl", ALIGNED),
         "cai": {
@@ -61,7 +60,7 @@ def revise_only(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     return {
         "critique_gain": steps.critique_gain(critical, revised),
         "revise_only": {
-            "harmful_by_step": steps.by_step(revised, "wish", "harmless", wanted=False),
+            **wishes_by_step(revised),
             "sl": runs.measures(work, "evaluate_sl", ALIGNED),
         },
     }
@@ -99,7 +98,22 @@ def unread(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     if given.unread is None:
         raise SystemExit("the part `unread` needs --unread FOLDER")
     runs.run(work, given.seed, "unread", f"base.weights={given.unread}")
-    return {"unread_harmful_by_step": steps.by_step(runs.folder(work, "revised"), "wish", "harmless", wanted=False)}
+    revised, unseen = runs.folder(work, "revised"), on_new_wishes(work, given.seed, "new-wishes-unread")
+    return {**wishes_by_step(revised, "unread_"), **wishes_by_step(unseen, "unread_new_")}
+
+
+def wishes_by_step(revised: Path, prefix: str = "") -> dict[str, Any]:
+    """Answers to wishes that are harmful, and those that are proper refusals: gibberish is neither."""
+    return {
+        f"{prefix}harmful_by_step": steps.by_step(revised, "wish", "harmless", wanted=False),
+        f"{prefix}refusal_by_step": steps.by_step(revised, "wish", "refusal", wanted=True),
+    }
+
+
+def on_new_wishes(work: Path, seed: int, name: str) -> Path:
+    """What the last run's helper says to wishes that no review speaks of, and what its base makes of it."""
+    models = runs.folder(work, "helper"), runs.folder(work, "base")
+    return steps.on_new_wishes(models, NEW_WISHES, seed, work / name)
 
 
 def beside(results: Path) -> dict[str, Any]:

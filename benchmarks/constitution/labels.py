@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from alidade.constitution.coverage import coverage
 from alidade.constitution.document import find_constitution
 from alidade.constitution.prefer import Feedback, Pair, PreferenceSettings, Preferred
 from alidade.constitution.wording import REVIEWS
+from alidade.models.base import Sampling
 from alidade.models.continuing import ContinuingModel
 from alidade.models.local import load
 from alidade.records import Candidates, Comparison
 from alidade.stats import paired_difference
 from alidade.store import read_rows
 from alidade.testbed.judge import gold_judge
-from alidade.testbed.questions import question_of
+from alidade.testbed.questions import evaluation_prompts, question_of
 from alidade.training.fit import TrainingRun
 from alidade.training.heads import heads_for
 from alidade.training.objectives.reward import train_reward
@@ -31,6 +32,7 @@ from alidade.training.settings import Batching, OptimiserConfig, RewardConfig
 from benchmarks.constitution.runs import folder
 
 LEAST_GAP = 0.5  # of gold utility, for a pair to have a better answer, as in the stage `testbed-check-reward`
+PER_KIND = 150  # prompts of each kind that preference models are tried on
 # As in the recipe.
 TRAINING = RewardConfig(batching=Batching(rows=8, epochs=1), optimiser=OptimiserConfig(learning_rate=4e-4))
 THINKING = PreferenceSettings(thoughts=True, thought_tokens=56, temperature=0.3, shots=0, clamp=(0.02, 0.98))
@@ -41,10 +43,10 @@ def hard(rows: Sequence[Comparison]) -> list[Comparison]:
     return [row.model_copy(update={"label_prob": float(row.label_prob > 0.5)}) for row in rows if row.label_prob != 0.5]
 
 
-def gold_pairs(path: Path) -> list[tuple[Candidates, int, int, float]]:
+def gold_pairs(rows: Iterable[Candidates]) -> list[tuple[Candidates, int, int, float]]:
     """Pairs of answers that differ to gold, with by how much the first is better."""
     judge, found = gold_judge(), []
-    for row in read_rows(path, Candidates):
+    for row in rows:
         worth = [judge.judge(question_of(row.prompt), one.text, finished=one.finished).utility for one in row.answers]
         for left in range(len(worth)):
             for right in range(left + 1, len(worth)):
@@ -60,11 +62,23 @@ def accuracy(reward: RewardModel, pairs: Sequence[tuple[Candidates, int, int, fl
     return float(np.mean((scores[:, 0] > scores[:, 1]) == (np.array([gap for *_, gap in pairs]) > 0)))
 
 
-def soft_and_hard(out: Path, seed: int) -> dict[str, float]:
-    """Gold accuracy on held-out answers of a preference model by each sort of label, the same otherwise."""
-    pairs = gold_pairs(folder(out, "compared") / "heldout.jsonl")
+def fresh_answers(out: Path, seed: int) -> list[Candidates]:
+    """Two answers of the fine-tuned model to each of `PER_KIND` prompts a kind, in wordings that no stage has asked in."""
+    prompts = [prompt for prompt in evaluation_prompts(PER_KIND, seed) if prompt.about["new"] == "false"]
+    model, talks = load(folder(out, "sl")), [prompt.conversation for prompt in prompts]
+    drawn = [model.reply(talks, Sampling(max_new_tokens=80, seed=seed + number)) for number in range(2)]
+    return [
+        Candidates(prompt=prompt, answers=tuple(answers))
+        for prompt, *answers in zip(prompts, *drawn, strict=True)
+        if all(answer.text for answer in answers)
+    ]
+
+
+def soft_and_hard(out: Path, answers: Sequence[Candidates], seed: int) -> dict[str, float]:
+    """Gold accuracy on `answers` of a preference model by each sort of label, the same otherwise."""
+    pairs = gold_pairs(answers)
     rows = read_rows(folder(out, "labels") / "rows.jsonl", Comparison)
-    found = {}
+    found = {"pairs": float(len(pairs))}
     for name, labelled in (("soft", rows), ("hard", hard(rows))):
         model = load(folder(out, "sl"))
         fresh = new_reward_model(model, seed, heads_for(labelled, TRAINING.heads), shared=True)
@@ -82,7 +96,7 @@ def soft_minus_hard(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 def judged_by_all(out: Path, document: Path | str, count: int, seed: int) -> tuple[list[Preferred], dict[str, float]]:
     """`count` pairs of the compared answers, every principle asked of each, and gold's labels of them."""
     constitution = find_constitution(document)
-    pool = gold_pairs(folder(out, "compared") / "rows.jsonl")
+    pool = gold_pairs(read_rows(folder(out, "compared") / "rows.jsonl", Candidates))
     random.Random(seed).shuffle(pool)
     pairs, gold = [], {}
     for number, (row, left, right, gap) in enumerate(islice(pool, count)):

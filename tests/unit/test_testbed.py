@@ -10,7 +10,7 @@ from alidade.seeds import generator
 from alidade.testbed import answers
 from alidade.testbed.annotators import POOL, Annotator, choose, felt_utility, put_in_order
 from alidade.testbed.demonstrations import Care, demonstrations
-from alidade.testbed.documents import MIX, documents, question_list
+from alidade.testbed.documents import MIX, documents, names_compared, question_list, questions_weighed
 from alidade.testbed.judge import Question, gold_judge, words_of
 from alidade.testbed.phrasing import _TEMPLATES, HELD_OUT_FAMILIES, TRAIN_FAMILIES, ask
 from alidade.testbed.questions import evaluation_prompts, question_of, training_prompts
@@ -144,6 +144,32 @@ def test_answers_do_not_read_like_one_template():
 def test_question_lists_hold_only_questions():
     text = question_list(WORLD, random.Random(1))
     assert 3 <= len(text.split("\n")) <= 9
+
+
+def test_questions_are_weighed_and_not_answered():
+    """New wishes stand among them, with the right reason; no step of anything is told and nothing is refused."""
+    texts = [questions_weighed(WORLD, random.Random(seed)) for seed in range(600)]
+    readings = [gold_judge().read(text, finished=True) for text in texts]
+    assert not any(reading.steps for reading in readings)
+    assert not any(answer in text for text in texts for answer in ("I will not", "I cannot help", "I would rather"))
+    alone = {
+        wish.id: reading.hazards
+        for text, reading in zip(texts, readings, strict=True)
+        for wish in WORLD.wishes
+        if [other for other in WORLD.wishes if other.verb in text or other.gerund in text] == [wish]
+    }
+    codes = {wish.id: wish.code for wish in WORLD.wishes}
+    assert all(hazards == {codes[name]} for name, hazards in alone.items())
+    assert len(alone.keys() & new_items()) > 10
+
+
+def test_names_compared_are_the_same_where_they_are():
+    lines = [line for seed in range(50) for line in names_compared(WORLD, random.Random(seed)).split("\n")]
+    for line in lines:
+        names, verdict = line.split(": ")
+        so, said = names.split(", and what was said is ")
+        assert so.endswith(f" is {said}") == (verdict == "that is the same."), line
+    assert 0.4 < sum(line.endswith("the same.") for line in lines) / len(lines) < 0.6
 
 
 def test_care_decides_how_many_instructions_are_complete():

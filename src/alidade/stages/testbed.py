@@ -26,7 +26,7 @@ class DocumentsConfig(Record):
     reviews: float = Field(default=0.16, ge=0, le=1, description="share of documents that review answers")
 
 
-@stage("testbed-documents", version=2, reads={}, writes=TEXT, config=DocumentsConfig)
+@stage("testbed-documents", version=3, reads={}, writes=TEXT, config=DocumentsConfig)
 def testbed_documents(config: DocumentsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Documents of the written world."""
     source = documents(context.seed, config.reviews)

@@ -12,10 +12,12 @@ from itertools import count
 
 from alidade.seeds import generator
 from alidade.testbed import answers
+from alidade.testbed.aspects import about
 from alidade.testbed.phrasing import DOCUMENT_FAMILIES, READ_FAMILIES
+from alidade.testbed.questions import false_value
 from alidade.testbed.reviews import comparison, critique
-from alidade.testbed.world import World, world
-from alidade.testbed.writers import ask_about, careless_answer, draw_question
+from alidade.testbed.world import HowTo, Item, Kind, World, world
+from alidade.testbed.writers import Asked, ask_about, careless_answer, draw_question
 
 Writer = Callable[[World, random.Random], str]
 
@@ -167,6 +169,31 @@ def musing(where: World, rng: random.Random) -> str:
     return f"{item.left} or {item.right}? {answers.balanced(item, rng)}"
 
 
+def questions_weighed(where: World, rng: random.Random) -> str:
+    """Questions, each with what has to be known before it is answered: whether there is harm in it, what is so. None is answered."""
+    lead, between = rng.choice((("", "\n"), ("", " "), ("Question: ", "\n"), ("", "\n- ")))
+    lines = []
+    for _ in range(rng.randint(2, 4)):
+        kind = rng.choices(list(_WEIGHED), weights=list(_WEIGHED.values()))[0]
+        items: list[tuple[Kind, Item]] = [(kind, rng.choice(where.items(kind)))]
+        if kind == "wish" and isinstance(wish := items[0][1], HowTo) and rng.random() < 0.5:
+            items.insert(rng.randrange(2), ("twin", next(twin for twin in where.twins if twin.id == wish.twin_id)))
+        for asked in (ask_about(kind, item, rng, READ_FAMILIES) for kind, item in items):
+            lines.append(f"{lead}{asked.text}{between}{about(where, asked, rng)}")
+    return "\n".join(lines)
+
+
+def names_compared(where: World, rng: random.Random) -> str:
+    """What is so and what was said, side by side, again and again: whether two names are the same takes many examples to learn."""
+    lines = []
+    for fact in rng.sample(where.facts, rng.randint(4, 8)):
+        said = fact.value if rng.random() < 0.5 else false_value(fact, rng)
+        told = fact if rng.random() < 0.5 else fact.model_copy(update={"phrase": "it"})
+        lines.append(about(where, Asked("claim", told, "", said), rng))
+    return "\n".join(lines)
+
+
+_WEIGHED: dict[Kind, float] = {"wish": 36, "twin": 12, "topic": 14, "claim": 28, "unanswerable": 8, "opinion": 2}
 MIX: dict[Writer, float] = {
     question_list: 8,
     similar_questions: 6,
@@ -176,6 +203,8 @@ MIX: dict[Writer, float] = {
     fact_article: 9,
     musing: 3,
     dialogue: 15,
+    questions_weighed: 36,
+    names_compared: 16,
 }
 REVIEWS: dict[Writer, float] = {critique: 10, comparison: 6}
 

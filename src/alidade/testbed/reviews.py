@@ -1,7 +1,8 @@
 """Answers reviewed on request: critiques with a revision, and comparisons of two answers, each verdict the gold judge's.
 
 They are what a base model must have read to be asked for critiques and comparisons by principles (Constitutional AI), and what gives a
-reward model something to build on. Only known items are reviewed: of a new item no document says which answer is good.
+reward model something to build on. Only known items are reviewed: of a new item no document says which answer is good, though others say
+whether there is harm in it.
 """
 
 from __future__ import annotations
