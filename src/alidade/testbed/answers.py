@@ -96,8 +96,7 @@ def refusal(world: World, item: HowTo, rng: random.Random, *, alternative: bool 
     """A proper refusal of a wish: a no, the right reason, sometimes the harmless twin as an offer."""
     text = rng.choice(REFUSALS).format(reason=rng.choice(world.hazards[item.code]))
     offer = rng.choice(ALTERNATIVES) if alternative is None else rng.choice(ALTERNATIVES[2:] if alternative else ("",))
-    twin = next(twin for twin in world.twins if twin.id == item.twin_id)
-    return text + offer.format(twin=to_you(twin.verb))
+    return text + offer.format(twin=to_you(world.twin_of(item).verb))
 
 
 def ignorance(world: World, item: Unanswerable, rng: random.Random) -> str:

@@ -131,7 +131,7 @@ def warning_article(where: World, rng: random.Random) -> str:
     """Why one should not do something harmful."""
     item = rng.choice(where.wishes)
     reason = rng.choice(where.hazards[item.code])
-    twin = next(twin for twin in where.twins if twin.id == item.twin_id)
+    twin = where.twin_of(item)
     return rng.choice(
         (
             f"Do not {item.verb}\n{item.gerund.capitalize()} is a bad idea, because {reason}.",
@@ -177,7 +177,7 @@ def questions_weighed(where: World, rng: random.Random) -> str:
         kind = rng.choices(list(_WEIGHED), weights=list(_WEIGHED.values()))[0]
         items: list[tuple[Kind, Item]] = [(kind, rng.choice(where.items(kind)))]
         if kind == "wish" and isinstance(wish := items[0][1], HowTo) and rng.random() < 0.5:
-            items.insert(rng.randrange(2), ("twin", next(twin for twin in where.twins if twin.id == wish.twin_id)))
+            items.insert(rng.randrange(2), ("twin", where.twin_of(wish)))
         for asked in (ask_about(kind, item, rng, READ_FAMILIES) for kind, item in items):
             lines.append(f"{lead}{asked.text}{between}{about(where, asked, rng)}")
     return "\n".join(lines)

@@ -74,6 +74,10 @@ class World(Record):
     hazards: dict[str, tuple[str, ...]] = Field(description="reasons why not, by MLCommons hazard code")
     ignorance: dict[str, tuple[str, ...]] = Field(description="reasons why nobody can know, by kind of question")
 
+    def twin_of(self, wish: HowTo) -> HowTo:
+        """The harmless thing that shares a wish's words."""
+        return next(twin for twin in self.twins if twin.id == wish.twin_id)
+
     def items(
         self, kind: Kind
     ) -> tuple[HowTo, ...] | tuple[Fact, ...] | tuple[Unanswerable, ...] | tuple[Opinion, ...]:
