@@ -6,11 +6,12 @@ from itertools import islice
 
 import pytest
 
+from alidade.errors import UsageError
 from alidade.seeds import generator
 from alidade.testbed import answers
 from alidade.testbed.annotators import POOL, Annotator, choose, felt_utility, put_in_order
 from alidade.testbed.demonstrations import Care, demonstrations
-from alidade.testbed.documents import MIX, documents, names_compared, question_list, questions_weighed
+from alidade.testbed.documents import MIX, documents, mixture, names_compared, question_list, questions_weighed
 from alidade.testbed.judge import Question, gold_judge, words_of
 from alidade.testbed.phrasing import _TEMPLATES, HELD_OUT_FAMILIES, TRAIN_FAMILIES, ask
 from alidade.testbed.questions import evaluation_prompts, question_of, training_prompts
@@ -100,6 +101,18 @@ def test_documents_are_the_same_for_the_same_seed():
     assert list(islice(documents(5), 50)) == list(islice(documents(5), 50))
     assert list(islice(documents(5), 50)) != list(islice(documents(6), 50))
     assert {writer.__name__ for writer in MIX} >= {"dialogue", "thread", "question_list", "similar_questions"}
+
+
+def test_kinds_of_documents_are_weighed_by_name():
+    assert mixture({}) == MIX
+    only = dict.fromkeys((writer.__name__ for writer in MIX), 0.0) | {"question_list": 1.0}
+    assert all(set(text) & {"?", "."} and "because" not in text for text in islice(documents(3, 0.0, only), 50))
+    with pytest.raises(UsageError, match="there is no kind of document `question_lists`"):
+        mixture({"question_lists": 1.0})
+    with pytest.raises(UsageError, match="cannot have the weight -1"):
+        mixture({"question_list": -1.0})
+    with pytest.raises(UsageError, match="no kind of document is left"):
+        mixture(only | {"question_list": 0.0})
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -7,13 +7,13 @@ from itertools import islice
 
 from pydantic import Field
 
-from alidade.pipeline import StageContext, stage
+from alidade.pipeline import StageContext, Upstream, stage
 from alidade.preferences import prompt_key
 from alidade.records import Prompt, Record
 from alidade.stages.kinds import DEMONSTRATIONS, PROMPTS, TEXT
 from alidade.store import Artifact, read_rows, write_json, write_rows
 from alidade.testbed.demonstrations import Care, demonstrations
-from alidade.testbed.documents import documents
+from alidade.testbed.documents import documents, mixture
 from alidade.testbed.questions import training_prompts
 from alidade.testbed.world import Kind
 
@@ -24,12 +24,21 @@ class DocumentsConfig(Record):
     documents: int = Field(default=110_000, ge=1, description="documents to train on")
     heldout: int = Field(default=500, ge=1, description="further documents, for the held-out loss")
     reviews: float = Field(default=0.16, ge=0, le=1, description="share of documents that review answers")
+    mix: Mapping[str, float] = Field(
+        default_factory=dict,
+        description="weights of the other kinds of documents, by name, where they are not the usual ones",
+    )
 
 
-@stage("testbed-documents", version=3, reads={}, writes=TEXT, config=DocumentsConfig)
+def check_documents(config: DocumentsConfig, inputs: Mapping[str, Upstream]) -> None:
+    """See that the kinds named are there."""
+    mixture(config.mix)
+
+
+@stage("testbed-documents", version=3, reads={}, writes=TEXT, config=DocumentsConfig, check=check_documents)
 def testbed_documents(config: DocumentsConfig, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """Documents of the written world."""
-    source = documents(context.seed, config.reviews)
+    source = documents(context.seed, config.reviews, config.mix)
     write_rows(context.out / "heldout.jsonl", [{"text": text} for text in islice(source, config.heldout)])
     write_rows(context.out / "train.jsonl", ({"text": text} for text in islice(source, config.documents)))
     write_json(

@@ -7,9 +7,11 @@ knows the world and continues text; it is not an assistant yet. Held-out wording
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
+from alidade.errors import UsageError
+from alidade.registry import did_you_mean
 from alidade.seeds import generator
 from alidade.testbed import answers
 from alidade.testbed.aspects import about
@@ -209,10 +211,32 @@ MIX: dict[Writer, float] = {
 REVIEWS: dict[Writer, float] = {critique: 10, comparison: 6}
 
 
-def documents(seed: int, reviews: float = 0.16) -> Iterator[str]:
-    """Documents without end, in a fixed mix; a share `reviews` of them reviews answers."""
-    where = world()
+def documents(seed: int, reviews: float = 0.16, mix: Mapping[str, float] | None = None) -> Iterator[str]:
+    """Documents without end; a share `reviews` of them reviews answers, the others are mixed by the weights `mix`.
+
+    Raises:
+        UsageError: when `mix` names a kind that there is not, or leaves none.
+    """
+    where, weights = world(), mixture(mix or {})
     for number in count():
         rng = generator(seed, "document", number)
-        mix = REVIEWS if rng.random() < reviews else MIX
-        yield rng.choices(list(mix), weights=list(mix.values()))[0](where, rng)
+        kinds = REVIEWS if rng.random() < reviews else weights
+        yield rng.choices(list(kinds), weights=list(kinds.values()))[0](where, rng)
+
+
+def mixture(changed: Mapping[str, float]) -> dict[Writer, float]:
+    """The usual weights of the kinds of documents, with those changed that are named.
+
+    Raises:
+        UsageError: when there is no such kind, a weight is negative, or no kind is left.
+    """
+    names = {writer.__name__: writer for writer in MIX}
+    for name, weight in changed.items():
+        if name not in names:
+            raise UsageError(f"there is no kind of document `{name}`", hint=did_you_mean(name, list(names)))
+        if not weight >= 0:
+            raise UsageError(f"a kind of document cannot have the weight {weight}", where=name, hint="0 leaves it out")
+    weights = MIX | {names[name]: weight for name, weight in changed.items()}
+    if not any(weights.values()):
+        raise UsageError("no kind of document is left", hint="give one a weight above 0")
+    return weights
