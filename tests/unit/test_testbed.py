@@ -111,6 +111,8 @@ def test_kinds_of_documents_are_weighed_by_name():
         mixture({"question_lists": 1.0})
     with pytest.raises(UsageError, match="cannot have the weight -1"):
         mixture({"question_list": -1.0})
+    with pytest.raises(UsageError, match="cannot have the weight inf"):
+        mixture({"question_list": float("inf")})
     with pytest.raises(UsageError, match="no kind of document is left"):
         mixture(only | {"question_list": 0.0})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
+from math import inf
 
 from alidade.errors import UsageError
 from alidade.registry import did_you_mean
@@ -228,13 +229,13 @@ def mixture(changed: Mapping[str, float]) -> dict[Writer, float]:
     """The usual weights of the kinds of documents, with those changed that are named.
 
     Raises:
-        UsageError: when there is no such kind, a weight is negative, or no kind is left.
+        UsageError: when there is no such kind, a weight is negative or infinite, or no kind is left.
     """
     names = {writer.__name__: writer for writer in MIX}
     for name, weight in changed.items():
         if name not in names:
             raise UsageError(f"there is no kind of document `{name}`", hint=did_you_mean(name, list(names)))
-        if not weight >= 0:
+        if not 0 <= weight < inf:
             raise UsageError(f"a kind of document cannot have the weight {weight}", where=name, hint="0 leaves it out")
     weights = MIX | {names[name]: weight for name, weight in changed.items()}
     if not any(weights.values()):
