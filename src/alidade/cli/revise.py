@@ -30,14 +30,19 @@ def revise(  # noqa: PLR0913, PLR0917
         str, typer.Option("--critic", help="Who criticises and revises; the model itself where absent.")
     ] = "",
     constitution: Annotated[
-        str, typer.Option("--constitution", "-c", help="A YAML file, or the name of a shipped constitution.")
-    ] = "alidade",
+        str,
+        typer.Option(
+            "--constitution",
+            "-c",
+            help="A YAML file, or a shipped name.  [default: pilot for a critic that is the pilot, else alidade]",
+        ),
+    ] = "",
     wording: Annotated[
         str, typer.Option("--wording", help="The form the critic knows: published, or reviews (the pilot's).")
     ] = "",
     answer: Annotated[str | None, typer.Option("--answer", help="Revise this answer; nobody is asked for one.")] = None,
     steps: Annotated[int, typer.Option("--steps", help="Critiques and revisions.", min=1, max=16)] = 4,
-    temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.", min=0)] = 0.7,
+    temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.", min=0)] = 0.3,
     max_new_tokens: Annotated[
         int, typer.Option("--max-new-tokens", help="Longest answer, critique and revision, in tokens.", min=1)
     ] = 128,
@@ -52,9 +57,9 @@ def revise(  # noqa: PLR0913, PLR0917
     from alidade.models import open_model
     from alidade.models.continuing import text_model
 
-    document = find_constitution(constitution)
     place = model_place(model, out)
     critic_place = model_place(critic, out) if critic else place
+    document = find_constitution(constitution or ("pilot" if _is_pilot(critic_place) else "alidade"))
     form = wording_of(critic_place, wording)
     settings = RevisionSettings(steps=steps, temperature=temperature, max_new_tokens=max_new_tokens)
     method = Method(document, form, settings, seed)
@@ -80,7 +85,12 @@ def wording_of(place: str, given: str) -> Wording:
     """
     from alidade.constitution.unfolding import wording_named
 
-    return wording_named(given or ("reviews" if place == model_place("pilot", None) else "published"))
+    return wording_named(given or ("reviews" if _is_pilot(place) else "published"))
+
+
+def _is_pilot(place: str) -> bool:
+    """Whether a critic is the pilot, which follows only words that it has read."""
+    return place == model_place("pilot", None)
 
 
 def _show(revised: Revised, document: Constitution) -> None:

@@ -16,6 +16,7 @@ from alidade.constitution.wording import WORDINGS, Wording
 from alidade.errors import UsageError
 from alidade.models.base import ChatModel, Sampling
 from alidade.models.continuing import TextModel
+from alidade.models.render import before_next_turn
 from alidade.progress import Progress
 from alidade.records import Completion, Conversation, Prompt
 
@@ -60,7 +61,7 @@ def asked(prompt: str, answer: str) -> Answered:
 
 
 def first_answer(model: ChatModel, prompt: str, method: Method) -> str:
-    """What a model answers at first.
+    """What a model answers at first, up to where it starts somebody's next turn.
 
     Raises:
         UsageError: when it cannot.
@@ -70,7 +71,7 @@ def first_answer(model: ChatModel, prompt: str, method: Method) -> str:
     said = model.reply([Conversation.ask(prompt)], how)[0]
     if said.error:
         raise UsageError(f"the model cannot answer: {said.error}", hint="ask something shorter")
-    return said.text
+    return before_next_turn(said.text)
 
 
 def unfold(

@@ -7,6 +7,7 @@ stand in it unchanged, and a stop token must end it. Without one, turns are writ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +21,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CUES = {"system": "System:", "user": "User:", "assistant": "Assistant:"}
+_NEXT_TURN = re.compile(r"\n(User|Assistant):")
 SPLIT_HINT = (
     "a chat template that cannot be split into prompt and answer cannot be trained on; give the tokenizer another"
 )
+
+
+def before_next_turn(text: str) -> str:
+    """An answer up to where a base model, which never says that it is done, starts somebody's next turn (decision 3)."""
+    turn = _NEXT_TURN.search(text)
+    return text[: turn.start()].strip() if turn else text
 
 
 @dataclass(frozen=True)

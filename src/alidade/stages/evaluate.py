@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from alidade.models.base import Sampling
+from alidade.models.render import before_next_turn
 from alidade.pipeline import StageContext, stage
 from alidade.records import Completion, Prompt, Record
 from alidade.seeds import derive
@@ -17,7 +17,6 @@ from alidade.store import Artifact, write_json, write_rows
 from alidade.testbed.evaluation import Judged, judge_answers, measures
 from alidade.testbed.questions import evaluation_prompts
 
-NEXT_TURN = re.compile(r"\n(User|Assistant):")
 SHOWN_PER_GROUP = 3
 
 
@@ -42,8 +41,8 @@ def _answers(model: Any, prompts: Sequence[Prompt], how: Sampling, config: Evalu
     said = []
     for one in model.sample(ids, how):
         text, finished = renderer.decode(one.tokens), one.finished
-        if config.frame == "dialogue" and (turn := NEXT_TURN.search(text)):
-            text, finished = text[: turn.start()].strip(), True
+        if config.frame == "dialogue" and (answer := before_next_turn(text)) != text:
+            text, finished = answer, True
         said.append(Completion(text=text, finished=finished, token_count=len(one.tokens)))
     return said
 
