@@ -14,7 +14,7 @@ from alidade.constitution.revise import Revised
 from alidade.errors import DataError, RecipeError, StageFailed
 from alidade.pipeline import Recipe, load_recipe, run
 from alidade.pipeline.run import Run
-from alidade.records import Comparison, Demonstration
+from alidade.records import Candidates, Comparison, Demonstration
 from alidade.stages import constitution, load_all
 from alidade.store import Store, read_json, read_rows
 
@@ -31,6 +31,9 @@ SMALL = (
     "compared_prompts.rows=12",
     "compared_prompts.heldout=6",
     "compared.max_new_tokens=40",
+    "help_prompts.rows=16",
+    "help_prompts.heldout=6",
+    "help_answers.max_new_tokens=40",
     "labels.preference.thought_tokens=40",
     "rl_prompts.rows=32",
     "rl.training.iterations=1",
@@ -38,7 +41,8 @@ SMALL = (
     "rl.training.drawing.max_new_tokens=24",
     "rl.training.updating.minibatches=2",
 )
-SECOND_HALF = ("sl", "compared_prompts", "compared", "labels", "preference_model", "rl_prompts", "rl")
+HELP = ("help_prompts", "help_answers", "help_votes", "help_comparisons", "harmless_and_helpful")
+SECOND_HALF = ("sl", "compared_prompts", "compared", "labels", *HELP, "preference_model", "rl_prompts", "rl")
 UPTO = ("base", "demonstrations", "helper", "prompts", "answers", "constitution", "revised")
 
 
@@ -120,6 +124,10 @@ def test_the_second_half_compares_learns_and_optimises_with_every_judgement_kept
         assert [text.strip() for text in first] == [text.strip() for text in reversed(second)]
     assert json.loads((out / "cards.json").read_text())[0]["comparisons"] == len(kept)
     assert (folder((store, done), "rl") / "model.safetensors").is_file()
+    answered = read_rows(folder((store, done), "help_answers") / "rows.jsonl", Candidates)
+    # No person is asked about harm.
+    assert {row.prompt.about["kind"] for row in answered} <= {"topic", "fact", "unanswerable"}
+    assert read_json(folder((store, done), "harmless_and_helpful") / "counts.json")["rows"]["people"] > 0
 
 
 def test_too_little_help_is_said_with_what_is_needed(recipe, made):
