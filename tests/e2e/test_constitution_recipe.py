@@ -14,7 +14,7 @@ from alidade.constitution.revise import Revised
 from alidade.errors import DataError, RecipeError, StageFailed
 from alidade.pipeline import Recipe, load_recipe, run
 from alidade.pipeline.run import Run
-from alidade.records import Candidates, Comparison, Demonstration
+from alidade.records import Comparison, Demonstration
 from alidade.stages import constitution, load_all
 from alidade.store import Store, read_json, read_rows
 
@@ -124,10 +124,14 @@ def test_the_second_half_compares_learns_and_optimises_with_every_judgement_kept
         assert [text.strip() for text in first] == [text.strip() for text in reversed(second)]
     assert json.loads((out / "cards.json").read_text())[0]["comparisons"] == len(kept)
     assert (folder((store, done), "rl") / "model.safetensors").is_file()
-    answered = read_rows(folder((store, done), "help_answers") / "rows.jsonl", Candidates)
-    # No person is asked about harm.
-    assert {row.prompt.about["kind"] for row in answered} <= {"topic", "fact", "unanswerable"}
     assert read_json(folder((store, done), "harmless_and_helpful") / "counts.json")["rows"]["people"] > 0
+
+
+def test_no_person_is_asked_about_harm(recipe):
+    """Nobody sees a wish or the harmless twin of one, and what people judge is not how harmful an answer is."""
+    assert set(recipe.stages["help_prompts"].asked["mix"]) == {"topic", "fact", "unanswerable"}
+    assert recipe.stages["help_votes"].asked["attribute"] == "helpful"
+    assert [name for name, one in recipe.stages.items() if one.stage.name == "testbed-votes"] == ["help_votes"]
 
 
 def test_too_little_help_is_said_with_what_is_needed(recipe, made):

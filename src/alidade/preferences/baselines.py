@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from alidade.preferences.split import prompt_key
 from alidade.records import Comparison, Estimate
 from alidade.stats import clustered_proportion, mean_estimate
 
@@ -22,13 +23,13 @@ def decided(comparisons: Sequence[Comparison]) -> list[Comparison]:
 def accuracy(comparisons: Sequence[Comparison], preference: Sequence[float]) -> Estimate | None:
     """How often a preference (positive for the left answer, 0 undecided) agrees with the labels; None without any.
 
-    Neighbouring comparisons of one prompt are one cluster.
+    The comparisons of one prompt are one cluster.
     """
     rows = [(row, lean) for row, lean in zip(comparisons, preference, strict=True) if row.label_prob != 0.5]
     if not rows:
         return None
     right = [_agreement(lean, row.label_prob) for row, lean in rows]
-    prompts = [row.id.rpartition("/")[0] for row, _ in rows]
+    prompts = [prompt_key(row.prompt) for row, _ in rows]
     if 0.5 in right:
         return mean_estimate(right, prompts)
     return clustered_proportion([agreed == 1.0 for agreed in right], prompts)

@@ -56,7 +56,7 @@ class OrpoStage(TrainingStage):
     training: OrpoConfig = OrpoConfig()
 
 
-@stage("dpo", version=2, reads=READS, writes=MODEL, check=check_method, config=DpoStage)
+@stage("dpo", version=3, reads=READS, writes=MODEL, check=check_method, config=DpoStage)
 def dpo(config: DpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by direct preference optimisation; the model as given is the reference."""
     from alidade.training.objectives.dpo import DpoLoss
@@ -64,7 +64,7 @@ def dpo(config: DpoStage, inputs: Mapping[str, Artifact], context: StageContext)
     prefer(DpoLoss(config.training), config, inputs, context)
 
 
-@stage("ipo", version=2, reads=READS, writes=MODEL, check=check_method, config=IpoStage)
+@stage("ipo", version=3, reads=READS, writes=MODEL, check=check_method, config=IpoStage)
 def ipo(config: IpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by identity preference optimisation; the model as given is the reference."""
     from alidade.training.objectives.ipo import IpoLoss
@@ -72,7 +72,7 @@ def ipo(config: IpoStage, inputs: Mapping[str, Artifact], context: StageContext)
     prefer(IpoLoss(config.training), config, inputs, context)
 
 
-@stage("simpo", version=2, reads=READS, writes=MODEL, check=check_method, config=SimpoStage)
+@stage("simpo", version=3, reads=READS, writes=MODEL, check=check_method, config=SimpoStage)
 def simpo(config: SimpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by simple preference optimisation, without a reference."""
     from alidade.training.objectives.simpo import SimpoLoss
@@ -80,7 +80,7 @@ def simpo(config: SimpoStage, inputs: Mapping[str, Artifact], context: StageCont
     prefer(SimpoLoss(config.training), config, inputs, context)
 
 
-@stage("orpo", version=2, reads=READS, writes=MODEL, check=check_method, config=OrpoStage)
+@stage("orpo", version=3, reads=READS, writes=MODEL, check=check_method, config=OrpoStage)
 def orpo(config: OrpoStage, inputs: Mapping[str, Artifact], context: StageContext) -> None:
     """The model, trained on comparisons by odds-ratio preference optimisation, without a reference."""
     from alidade.training.objectives.orpo import OrpoLoss

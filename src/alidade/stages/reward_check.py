@@ -90,7 +90,7 @@ class CheckRewardConfig(Record):
 
 @stage(
     "testbed-check-reward",
-    version=1,
+    version=2,
     reads={"reward": REWARD_MODEL, "answers": ANSWERS},
     writes=EVALUATION,
     config=CheckRewardConfig,

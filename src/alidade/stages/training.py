@@ -116,7 +116,7 @@ class RewardStage(TrainingStage):
 
 @stage(
     "reward",
-    version=2,
+    version=3,
     reads={"model": MODEL, "comparisons": COMPARISONS},
     writes=REWARD_MODEL,
     config=RewardStage,

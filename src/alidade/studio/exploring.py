@@ -29,7 +29,7 @@ class Wish(BaseModel):
     model: str
     critic: str = ""
     steps: int = Field(default=2, ge=1, le=MOST_STEPS)
-    temperature: float = Field(default=0.7, ge=0, le=5, allow_inf_nan=False)
+    temperature: float = Field(default=0.3, ge=0, le=5, allow_inf_nan=False)
     tokens: int = Field(default=128, ge=1, le=MOST_TOKENS)
     seed: int = Field(default=0, ge=0, le=2**32)
 
