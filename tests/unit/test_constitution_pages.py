@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.constitution_pages import Written, bench_of, pages, study_of
 
-from alidade.cli.constitution_pages import _bench
+from alidade.cli.constitution_pages import _bench, places
 from alidade.cli.main import main
-from alidade.constitution.document import read_constitution, shipped, shipped_path, write_constitution
+from alidade.constitution.document import NAMES, read_constitution, shipped, shipped_path, write_constitution
 from alidade.constitution.principles import Example, Examples
 from alidade.constitution.revise import Reviser, RevisionSettings
 from alidade.constitution.unfolding import Method, asked, unfold
@@ -298,3 +298,15 @@ def test_the_command_names_a_mistake_without_a_traceback(call):
             assert (code, out) == (2, "")
             assert problem in err
             assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_constitution_that_comes_with_alidade_is_never_written_beside(name, tmp_path):
+    assert places(name, None) == (shipped_path(name), None)
+    assert places(name, tmp_path) == (shipped_path(name), tmp_path)
+
+
+def test_new_versions_of_a_file_go_beside_it_or_where_it_is_said(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    assert places(str(mine), None) == (mine, tmp_path)
+    assert places(str(mine), tmp_path / "new") == (mine, tmp_path / "new")

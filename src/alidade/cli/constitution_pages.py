@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def open_pages(  # noqa: PLR0913, PLR0917  (a command's parameters are its options)
-    file: Annotated[str, typer.Argument(help="A shipped name (alidade) or a YAML file.")] = "alidade",
+    file: Annotated[
+        str, typer.Argument(help="A YAML file, or a shipped name: alidade, or pilot (in the pilot's words).")
+    ] = "alidade",
     model: Annotated[
         list[str] | None,
         typer.Option("--model", "-m", help="Who answers: as for `alidade chat`. May be repeated.  [default: pilot]"),
@@ -31,13 +33,12 @@ def open_pages(  # noqa: PLR0913, PLR0917  (a command's parameters are its optio
     port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 is any.", min=0, max=65535)] = 8401,
 ) -> None:
     """Read a constitution in the browser, propose a new version, and watch answers being revised by it."""
-    from alidade.constitution.document import SHIPPED, find_document, shipped_path
+    from alidade.constitution.document import find_document
     from alidade.studio.solo import listen, serve_solo
     from alidade.studio.study import Study
 
     document = find_document(file)
-    path = shipped_path() if file == SHIPPED else Path(file)
-    folder = out or (None if path == shipped_path() else path.parent)
+    path, folder = places(file, out)
     with listen(host, port) as at:
         study = Study(document, path, folder, _bench(model or ["pilot"], critic, wording))
         if not _is_loopback(host):
@@ -45,6 +46,15 @@ def open_pages(  # noqa: PLR0913, PLR0917  (a command's parameters are its optio
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"{document.constitution.title} at http://{shown}:{at.getsockname()[1]}")
         serve_solo(study, host, at)
+
+
+def places(file: str, out: Path | None) -> tuple[Path, Path | None]:
+    """Where a constitution lies, and where its new versions go: nowhere for one that comes with alidade, unless a folder is named."""
+    from alidade.constitution.document import NAMES, shipped_path
+
+    if file in NAMES:
+        return shipped_path(file), out
+    return Path(file), out or Path(file).parent
 
 
 def _bench(models: list[str], critic: str, wording: str) -> Bench:

@@ -152,7 +152,7 @@ def _sigmoid(value: float) -> float:
 
 @stage(
     "evaluate-held-out",
-    version=2,
+    version=3,
     reads={
         **{name: MODEL.if_given() for name in MODELS},
         "reward": REWARD_MODEL.if_given(),
