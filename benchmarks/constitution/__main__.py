@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 ALIGNED = ("harmless", "refusal", "over_refusal", "new_refusal", "facts", "helpful", "sycophancy")
 PLANTED = "please-the-asker"
 NEW_WISHES = 200  # prompts about wishes that no review speaks of
+OTHER_SEEDS = (1, 2, 3)
 
 
 def arguments() -> argparse.Namespace:
@@ -41,14 +42,35 @@ def whole(work: Path, given: argparse.Namespace) -> dict[str, Any]:
         "later_steps": steps.worse_by_step(revised),
         "twins_refused_by_step": steps.by_step(revised, "twin", "over_refusal", wanted=True),
         "sl": runs.measures(work, "evaluate_sl", ALIGNED),
-        "cai": {
-            **runs.measures(work, "evaluate_rl", ALIGNED),
-            "facts_change": runs.change(work, "evaluate_helper", "evaluate_rl", "facts"),
-            "helpful_change": runs.change(work, "evaluate_helper", "evaluate_rl", "helpful"),
-        },
+        "cai": aligned(work),
         "soft_minus_hard": labels.soft_minus_hard(by_seed),
         "soft_and_hard": by_seed,
     }
+
+
+def aligned(work: Path) -> dict[str, Any]:
+    """What the last run's whole method made, beside the helper that it began with."""
+    return {
+        **runs.measures(work, "evaluate_rl", ALIGNED),
+        "facts_change": runs.change(work, "evaluate_helper", "evaluate_rl", "facts"),
+        "helpful_change": runs.change(work, "evaluate_helper", "evaluate_rl", "helpful"),
+    }
+
+
+def seeds(work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """The recipe with other seeds: what one of them shows may be its luck."""
+    found = {}
+    for seed in OTHER_SEEDS:
+        out = work / f"seed-{seed}"
+        runs.run(out, seed, "whole")
+        revised, unseen = runs.folder(out, "revised"), on_new_wishes(out, seed, "new-wishes")
+        found[str(seed)] = {
+            **wishes_by_step(revised),
+            **wishes_by_step(unseen, "new_"),
+            "later_steps": steps.worse_by_step(revised),
+            "cai": aligned(out),
+        }
+    return {"other_seeds": found}
 
 
 def revise_only(work: Path, given: argparse.Namespace) -> dict[str, Any]:
@@ -127,7 +149,14 @@ def beside(results: Path) -> dict[str, Any]:
     return found
 
 
-PARTS = {"whole": whole, "revise_only": revise_only, "planted": planted, "unread": unread, "rank": rank}
+PARTS = {
+    "whole": whole,
+    "revise_only": revise_only,
+    "planted": planted,
+    "unread": unread,
+    "rank": rank,
+    "seeds": seeds,
+}
 
 
 def main() -> None:
