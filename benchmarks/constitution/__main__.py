@@ -33,18 +33,25 @@ def arguments() -> argparse.Namespace:
 def whole(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     """The recipe as it stands."""
     runs.run(work, given.seed, "whole")
-    revised, unseen = runs.folder(work, "revised"), on_new_wishes(work, given.seed, "new-wishes")
     answers = labels.fresh_answers(work, given.seed)
     by_seed = [labels.soft_and_hard(work, answers, seed) for seed in range(given.seeds)]
+    return {
+        **first_half(work, given.seed),
+        "sl": runs.measures(work, "evaluate_sl", ALIGNED),
+        "cai": aligned(work),
+        "soft_minus_hard": labels.soft_minus_hard(by_seed),
+        "soft_and_hard": by_seed,
+    }
+
+
+def first_half(work: Path, seed: int) -> dict[str, Any]:
+    """What the last run's critiques and revisions left of harm, step by step."""
+    revised, unseen = runs.folder(work, "revised"), on_new_wishes(work, seed, "new-wishes")
     return {
         **wishes_by_step(revised),
         **wishes_by_step(unseen, "new_"),
         "later_steps": steps.worse_by_step(revised),
         "twins_refused_by_step": steps.by_step(revised, "twin", "over_refusal", wanted=True),
-        "sl": runs.measures(work, "evaluate_sl", ALIGNED),
-        "cai": aligned(work),
-        "soft_minus_hard": labels.soft_minus_hard(by_seed),
-        "soft_and_hard": by_seed,
     }
 
 
@@ -63,13 +70,7 @@ def seeds(work: Path, given: argparse.Namespace) -> dict[str, Any]:
     for seed in OTHER_SEEDS:
         out = work / f"seed-{seed}"
         runs.run(out, seed, "whole")
-        revised, unseen = runs.folder(out, "revised"), on_new_wishes(out, seed, "new-wishes")
-        found[str(seed)] = {
-            **wishes_by_step(revised),
-            **wishes_by_step(unseen, "new_"),
-            "later_steps": steps.worse_by_step(revised),
-            "cai": aligned(out),
-        }
+        found[str(seed)] = {**first_half(out, seed), "cai": aligned(out)}
     return {"other_seeds": found}
 
 
